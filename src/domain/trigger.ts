@@ -1,0 +1,20 @@
+/** Why a sync runs. A trigger is a reason, not a request with content: the worker reads the newest spec. */
+
+/** In order of priority: the first waiting one goes first. */
+export const TRIGGER_KINDS = [
+  "webhook",
+  "syncNow",
+  "specChanged",
+  "poll",
+  "drift",
+  "retry",
+  "reconcile",
+  "startup",
+] as const
+export type TriggerKind = (typeof TRIGGER_KINDS)[number]
+
+export interface Trigger {
+  readonly kind: TriggerKind
+  /** Hint of a webhook: the commit that was pushed. */
+  readonly commit?: string
+}
