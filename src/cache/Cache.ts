@@ -1,0 +1,32 @@
+/** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
+import { Context, type Effect } from "effect"
+import type { ObjectKey, SourcePosition } from "../domain/object.ts"
+import type { RepositoryStatus } from "../domain/repository.ts"
+import type { BlobId, Commit, CommitId } from "../domain/source.ts"
+import type { LiveObject } from "../plan/live.ts"
+
+export interface Applied {
+  /** Value of `nopea.io/applied`. */
+  readonly hash: string
+  readonly commit: CommitId
+  readonly blob?: BlobId
+  readonly source: SourcePosition
+}
+
+export interface Table<A> {
+  readonly get: (repository: string) => Effect.Effect<A | undefined>
+  readonly set: (repository: string, value: A) => Effect.Effect<void>
+}
+
+export class Cache extends Context.Service<
+  Cache,
+  {
+    /** The commit each repository's last finished sync worked on. */
+    readonly commits: Table<Commit>
+    readonly resources: Table<ReadonlyMap<ObjectKey, LiveObject>>
+    /** The status as last written; `get status` is answered from here. */
+    readonly states: Table<RepositoryStatus>
+    readonly applied: Table<ReadonlyMap<ObjectKey, Applied>>
+    readonly drop: (repository: string) => Effect.Effect<void>
+  }
+>()("nopea/cache/Cache") {}

@@ -1,0 +1,21 @@
+/** What one sync came to: everything that state, status, events and metrics are made from. */
+import type { ChangeSet } from "./change.ts"
+import type { Failure } from "./errors.ts"
+import type { Commit } from "./source.ts"
+
+export interface SyncOutcome {
+  readonly commit: Commit
+  /** `nothing`: a poll or reconcile that found everything as it was; it writes nothing. */
+  readonly result: "nothing" | "done"
+  readonly changes: ChangeSet
+  /** Of render, plan and apply; empty: the commit is applied whole. */
+  readonly failures: ReadonlyArray<Failure>
+  readonly warnings: ReadonlyArray<string>
+  /** Desired objects; those of them that are live as Git says. */
+  readonly resourceCount: number
+  readonly appliedCount: number
+  /** `group/kind` of everything this repository may hold in the cluster, sorted. */
+  readonly inventoryKinds: ReadonlyArray<string>
+  /** `spec.dryRun`: what would be done. */
+  readonly plan?: ReadonlyArray<{ readonly object: string; readonly action: string }>
+}
