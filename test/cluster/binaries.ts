@@ -1,0 +1,266 @@
+// Where the test control plane's programs come from: a folder the caller names, or one build into a cache.
+import { execFile } from "node:child_process"
+import { createHash } from "node:crypto"
+import {
+  access,
+  constants,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from "node:fs/promises"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import { promisify } from "node:util"
+import { spawnGuarded } from "./Guarded.ts"
+
+const run = promisify(execFile)
+const moduleFolder = join(import.meta.dirname, "go")
+
+/** The Kubernetes release that the committed go.mod pins. */
+export const kubernetesVersion = "v1.36.3"
+
+const programs = {
+  etcd: "go.etcd.io/etcd/server/v3",
+  "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+  "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+  kubectl: "k8s.io/kubernetes/cmd/kubectl",
+  kustomize: "sigs.k8s.io/kustomize/kustomize/v5",
+} as const
+
+export type Program = keyof typeof programs
+export const allPrograms = Object.keys(programs) as readonly Program[]
+
+/** Paths of the programs; those that the source does not have are absent. */
+export type Binaries = Partial<Record<Program, string>>
+
+// Without these stamps the server calls itself v0.0.0-master and kubectl stumbles over it.
+const [major, minor] = kubernetesVersion.slice(1).split(".")
+const ldflags = [
+  "-s -w",
+  ...["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].flatMap((path) => [
+    `-X ${path}.gitVersion=${kubernetesVersion}`,
+    `-X ${path}.gitMajor=${major}`,
+    `-X ${path}.gitMinor=${minor}`,
+    `-X ${path}.gitTreeState=clean`,
+  ]),
+].join(" ")
+
+const heartbeatMs = 15_000
+const staleLockMs = 120_000
+const buildLimitMs = 60 * 60_000
+
+export type Progress = (line: string) => void
+const toStderr: Progress = (line) => process.stderr.write(`nopea tests: ${line}\n`)
+
+const isExecutable = (path: string): Promise<boolean> =>
+  access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+
+/** The cache folder; its name holds a digest of go.mod, so another pin never meets old binaries. */
+export const cacheFolder = async (): Promise<string> => {
+  const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache")
+  const pins = await readFile(join(moduleFolder, "go.mod"))
+  const digest = createHash("sha256").update(pins).update(ldflags).digest("hex").slice(0, 8)
+  return join(cache, "nopea", `${kubernetesVersion}-${digest}`, "bin")
+}
+
+const presentIn = async (folder: string, wanted: readonly Program[]): Promise<Binaries> => {
+  const found: Binaries = {}
+  for (const name of wanted) {
+    const path = join(folder, name)
+    if (await isExecutable(path)) found[name] = path
+  }
+  return found
+}
+
+const seconds = (since: number): string => `${Math.round((Date.now() - since) / 1000)} s`
+
+const requiredGo = async (): Promise<string> => {
+  const text = await readFile(join(moduleFolder, "go.mod"), "utf8")
+  return /^go (\d+\.\d+(?:\.\d+)?)$/m.exec(text)?.[1] ?? "1.26.0"
+}
+
+const isOlder = (have: string, want: string): boolean => {
+  const parts = (version: string) => version.split(".").map((part) => Number.parseInt(part, 10))
+  const [a, b] = [parts(have), parts(want)]
+  for (let index = 0; index < 3; index++) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0)
+    if (difference !== 0) return difference < 0
+  }
+  return false
+}
+
+const instead =
+  "or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl, or NOPEA_TEST_KUBECONFIG to a test cluster"
+
+/** Fails with one line that says what to install; runs inside the module, where Go may switch its toolchain. */
+const checkGo = async (): Promise<void> => {
+  const want = await requiredGo()
+  const install = `install Go ${want} or newer (https://go.dev/dl), ${instead}`
+  const { stdout } = await run("go", ["env", "GOVERSION"], { cwd: moduleFolder }).catch((cause) => {
+    if (cause.code === "ENOENT")
+      throw new Error(
+        `the test control plane is built with Go, and there is no "go" in PATH: ${install}`,
+      )
+    throw new Error(`"go env" failed (${String(cause.stderr || cause.message).trim()}): ${install}`)
+  })
+  const have = stdout.trim().replace(/^go/, "")
+  if (isOlder(have, want)) throw new Error(`Go ${have} is too old: ${install}`)
+}
+
+const lastLines = async (path: string, count: number): Promise<string> =>
+  (await readFile(path, "utf8")).trimEnd().split("\n").slice(-count).join("\n")
+
+const buildOne = async (folder: string, name: Program, label: string, say: Progress) => {
+  const target = join(folder, name)
+  const unfinished = join(folder, `.${name}.${process.pid}`)
+  const log = join(folder, `.${name}.log`)
+  const started = Date.now()
+  await rm(log, { force: true })
+  say(`building ${name} ${label}, takes minutes…`)
+  const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
+  const build = spawnGuarded("go", [...args, "-o", unfinished, programs[name]], {
+    cwd: moduleFolder,
+    env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off" },
+    log,
+    removeIfOrphaned: unfinished,
+  })
+  const heartbeat = setInterval(
+    () => say(`building ${name} ${label}: ${seconds(started)}`),
+    heartbeatMs,
+  )
+  const limit = setTimeout(() => void build.kill(), buildLimitMs)
+  const code = await build.exited
+  clearInterval(heartbeat)
+  clearTimeout(limit)
+  if (code !== 0) {
+    await rm(unfinished, { force: true })
+    throw new Error(
+      `building ${name} failed (exit ${code}), log ${log}:\n${await lastLines(log, 20)}`,
+    )
+  }
+  await rename(unfinished, target)
+  await rm(log, { force: true })
+  say(`built ${name} ${label} in ${seconds(started)}`)
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+/** The lock's holder, or undefined when it is gone: its process ended or stopped touching the file. */
+const holder = async (lock: string): Promise<number | undefined> => {
+  try {
+    const pid = Number.parseInt(await readFile(lock, "utf8"), 10)
+    const { mtimeMs } = await stat(lock)
+    return isAlive(pid) && Date.now() - mtimeMs < staleLockMs ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const tryLock = async (lock: string): Promise<boolean> => {
+  const mine = `${lock}.${process.pid}`
+  await writeFile(mine, String(process.pid))
+  try {
+    await link(mine, lock)
+    return true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
+    return false
+  } finally {
+    await rm(mine, { force: true })
+  }
+}
+
+/** One builder at a time. Two after a stale lock would be wasteful, not wrong: binaries appear by rename. */
+const withLock = async <A>(folder: string, say: Progress, body: () => Promise<A>): Promise<A> => {
+  const lock = join(folder, "build.lock")
+  const started = Date.now()
+  let said = 0
+  while (!(await tryLock(lock))) {
+    const pid = await holder(lock)
+    if (pid === undefined) {
+      await rm(lock, { force: true })
+    } else if (Date.now() - started > buildLimitMs) {
+      throw new Error(`process ${pid} holds ${lock} for over an hour: end it or remove the file`)
+    } else {
+      if (Date.now() - said > heartbeatMs) {
+        say(`waiting for process ${pid}, which builds the control plane: ${seconds(started)}`)
+        said = Date.now()
+      }
+      await pause(500)
+    }
+  }
+  const touch = setInterval(() => {
+    const now = new Date()
+    utimes(lock, now, now).catch(() => undefined)
+  }, heartbeatMs)
+  try {
+    return await body()
+  } finally {
+    clearInterval(touch)
+    await rm(lock, { force: true })
+  }
+}
+
+const removeUnfinished = async (folder: string): Promise<void> => {
+  for (const name of await readdir(folder)) {
+    const pid = /^\.[a-z-]+\.(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(folder, name), { force: true })
+  }
+}
+
+const buildMissing = async (folder: string, wanted: readonly Program[], say: Progress) => {
+  const present = await presentIn(folder, wanted)
+  const missing = wanted.filter((name) => present[name] === undefined)
+  if (missing.length === 0) return
+  await checkGo()
+  await removeUnfinished(folder)
+  for (const [index, name] of missing.entries())
+    await buildOne(folder, name, `(${index + 1}/${missing.length})`, say)
+}
+
+/** The wanted programs from the cache; those that are not there yet are built, once for all runs. */
+export const cachedBinaries = async (
+  wanted: readonly Program[] = allPrograms,
+  say: Progress = toStderr,
+): Promise<Record<Program, string>> => {
+  const folder = await cacheFolder()
+  const present = async () => (await presentIn(folder, wanted)) as Record<Program, string>
+  if (Object.keys(await present()).length === wanted.length) return present()
+  await mkdir(folder, { recursive: true })
+  await withLock(folder, say, () => buildMissing(folder, wanted, say))
+  return present()
+}
+
+/** One program from the cache, built if need be. */
+export const cachedBinary = async (name: Program): Promise<string> =>
+  (await cachedBinaries([name]))[name]
+
+/** The programs of the control plane: from KUBEBUILDER_ASSETS when set, else from the cache. */
+export const controlPlaneBinaries = async (say: Progress = toStderr): Promise<Binaries> => {
+  const assets = process.env["KUBEBUILDER_ASSETS"]
+  if (assets === undefined || assets === "") return cachedBinaries(allPrograms, say)
+  const found = await presentIn(assets, allPrograms)
+  const absent = (["etcd", "kube-apiserver", "kubectl"] as const).filter((name) => !found[name])
+  if (absent.length > 0)
+    throw new Error(`KUBEBUILDER_ASSETS=${assets} has no executable ${absent.join(", ")}`)
+  if (found["kube-controller-manager"] === undefined)
+    say("KUBEBUILDER_ASSETS has no kube-controller-manager: tests that need one are skipped")
+  return found
+}
