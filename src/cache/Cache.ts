@@ -5,6 +5,15 @@ import type { RepositoryStatus } from "../domain/repository.ts"
 import type { BlobId, Commit, CommitId } from "../domain/source.ts"
 import type { LiveObject } from "../plan/live.ts"
 
+/** How the last sync that had a commit to work on ended. */
+export interface Worked {
+  readonly commit: Commit
+  /** `metadata.generation` it was run for. */
+  readonly generation: number
+  /** Nothing failed, waited or was held: the same commit needs no second look. */
+  readonly clean: boolean
+}
+
 export interface Applied {
   /** Value of `nopea.io/applied`. */
   readonly hash: string
@@ -21,8 +30,7 @@ export interface Table<A> {
 export class Cache extends Context.Service<
   Cache,
   {
-    /** The commit each repository's last finished sync worked on. */
-    readonly commits: Table<Commit>
+    readonly commits: Table<Worked>
     readonly resources: Table<ReadonlyMap<ObjectKey, LiveObject>>
     /** The status as last written; `get status` is answered from here. */
     readonly states: Table<RepositoryStatus>

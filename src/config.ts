@@ -1,0 +1,192 @@
+/** Environment and flags, decoded once into one immutable Config. Every setting is a row of one table. */
+import { Result } from "effect"
+import { parseGoDuration } from "./domain/duration.ts"
+import { ConfigError } from "./domain/errors.ts"
+
+type Parsed<A> = { readonly ok: A } | { readonly expected: string }
+
+interface Setting<A> {
+  /** `NOPEA_DATA_DIR` is also `--data-dir`; only `KUBECONFIG` has no prefix. */
+  readonly env: string
+  /** As a user would write it; shown in the help. */
+  readonly fallback: string
+  readonly description: string
+  readonly parse: (text: string) => Parsed<A>
+}
+
+const ok = <A>(value: A): Parsed<A> => ({ ok: value })
+
+const text = (value: string): Parsed<string> => ok(value)
+
+const flag = (value: string): Parsed<boolean> =>
+  value === "true" || value === "false" ? ok(value === "true") : { expected: "true or false" }
+
+const namespaces = (value: string): Parsed<ReadonlyArray<string>> => {
+  const names = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
+  return names.every((name) => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u.test(name))
+    ? ok(names)
+    : { expected: 'comma-separated namespace names, such as "team-a,team-b"' }
+}
+
+const duration = (value: string): Parsed<number> => {
+  const parsed = parseGoDuration(value)
+  return parsed === undefined || parsed <= 0
+    ? { expected: 'a duration above zero, such as "30s" or "5m"' }
+    : ok(parsed)
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }
+
+const bytes = (value: string): Parsed<number> => {
+  const match = /^([0-9]{1,12})(Ki|Mi|Gi)?$/u.exec(value)
+  const size = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? 1)
+  return match !== null && size > 0 ? ok(size) : { expected: 'a size, such as "50Mi" or "1048576"' }
+}
+
+const oneOf =
+  <const A extends string>(...allowed: ReadonlyArray<A>) =>
+  (value: string): Parsed<A> => {
+    const found = allowed.find((a) => a === value)
+    return found === undefined ? { expected: `one of ${allowed.join(", ")}` } : ok(found)
+  }
+
+const address = (value: string): Parsed<{ readonly host: string; readonly port: number }> => {
+  const colon = value.lastIndexOf(":")
+  const port = Number(value.slice(colon + 1))
+  const host = value.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/gu, "")
+  return colon >= 0 && /^[0-9]{1,5}$/u.test(value.slice(colon + 1)) && port < 65_536
+    ? ok({ host: host === "" ? "0.0.0.0" : host, port })
+    : { expected: 'host:port, such as "0.0.0.0:8080"' }
+}
+
+const setting = <A>(row: Setting<A>): Setting<A> => row
+
+/** The table: names, defaults, meaning. Sizes in bytes, durations in milliseconds once decoded. */
+export const SETTINGS = {
+  kubeconfig: setting({
+    env: "KUBECONFIG",
+    fallback: "",
+    description: "kubeconfig file; empty: the pod's service account, else ~/.kube/config",
+    parse: text,
+  }),
+  listen: setting({
+    env: "NOPEA_LISTEN",
+    fallback: "0.0.0.0:8080",
+    description: "address of the probes",
+    parse: address,
+  }),
+  dataDir: setting({
+    env: "NOPEA_DATA_DIR",
+    fallback: "",
+    description:
+      "Git mirrors; may be lost at any time; empty: a folder below the temporary directory",
+    parse: text,
+  }),
+  namespaces: setting({
+    env: "NOPEA_NAMESPACES",
+    fallback: "",
+    description: "namespaces whose GitRepositories are served; empty: all",
+    parse: namespaces,
+  }),
+  namespace: setting({
+    env: "NOPEA_NAMESPACE",
+    fallback: "nopea-system",
+    description: "the controller's own namespace",
+    parse: text,
+  }),
+  allowFileUrls: setting({
+    env: "NOPEA_ALLOW_FILE_URLS",
+    fallback: "false",
+    description: "accept file:// URLs",
+    parse: flag,
+  }),
+  defaultServiceAccount: setting({
+    env: "NOPEA_DEFAULT_SERVICE_ACCOUNT",
+    fallback: "",
+    description: "impersonated where spec.serviceAccountName is not set",
+    parse: text,
+  }),
+  allowControllerIdentity: setting({
+    env: "NOPEA_ALLOW_CONTROLLER_IDENTITY",
+    fallback: "false",
+    description: "let GitRepositories outside the controller's namespace use its own rights",
+    parse: flag,
+  }),
+  drainTimeout: setting({
+    env: "NOPEA_DRAIN_TIMEOUT",
+    fallback: "20s",
+    description: "how long running syncs may finish at shutdown",
+    parse: duration,
+  }),
+  renderTimeout: setting({
+    env: "NOPEA_RENDER_TIMEOUT",
+    fallback: "10s",
+    description: "bound of parsing one batch of files",
+    parse: duration,
+  }),
+  renderMaxBytes: setting({
+    env: "NOPEA_RENDER_MAX_BYTES",
+    fallback: "10Mi",
+    description: "largest file that is rendered",
+    parse: bytes,
+  }),
+  mirrorMaxBytes: setting({
+    env: "NOPEA_MIRROR_MAX_BYTES",
+    fallback: "2Gi",
+    description: "a mirror larger than this is fetched anew",
+    parse: bytes,
+  }),
+  logLevel: setting({
+    env: "NOPEA_LOG_LEVEL",
+    fallback: "info",
+    description: "trace, debug, info, warn or error",
+    parse: oneOf("trace", "debug", "info", "warn", "error"),
+  }),
+  logFormat: setting({
+    env: "NOPEA_LOG_FORMAT",
+    fallback: "auto",
+    description: "json, console, or auto: console on a terminal",
+    parse: oneOf("json", "console", "auto"),
+  }),
+} as const
+
+type Table = typeof SETTINGS
+export type SettingName = keyof Table
+export type Config = {
+  readonly [Name in SettingName]: Table[Name] extends Setting<infer A> ? A : never
+}
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as ReadonlyArray<SettingName>
+
+/** `NOPEA_DATA_DIR` -> `data-dir`. */
+export const flagName = (name: SettingName): string =>
+  SETTINGS[name].env
+    .replace(/^NOPEA_/u, "")
+    .toLowerCase()
+    .replaceAll("_", "-")
+
+const wrong = (name: SettingName, value: string, expected: string): ConfigError =>
+  new ConfigError({
+    code: "NOPEA-C010",
+    operation: "read setting",
+    subject: `${SETTINGS[name].env} / --${flagName(name)}`,
+    reason: `${JSON.stringify(value.slice(0, 100))} is not ${expected}`,
+    fix: `set ${SETTINGS[name].env} to ${expected}`,
+    disposition: "stall",
+  })
+
+/** A flag goes before the environment, the environment before the default; the first wrong value is the answer. */
+export const decodeConfig = (
+  flags: Readonly<Partial<Record<SettingName, string>>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Result.Result<Config, ConfigError> => {
+  const config: Partial<Record<SettingName, unknown>> = {}
+  for (const name of SETTING_NAMES) {
+    const row: Setting<unknown> = SETTINGS[name]
+    const value = flags[name] ?? environment[row.env] ?? row.fallback
+    const parsed = row.parse(value)
+    if ("expected" in parsed) return Result.fail(wrong(name, value, parsed.expected))
+    config[name] = parsed.ok
+  }
+  return Result.succeed(config as Config)
+}

@@ -1,0 +1,76 @@
+/** Reads a GitRepository's Git credentials from its Secret; kept until they stop working. */
+import { Context, Effect, Layer } from "effect"
+import { ConfigError, type KubeError } from "../domain/errors.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { GitCredentials, GitSource } from "../domain/source.ts"
+import { Kube, type ResourceType } from "../kube/Kube.ts"
+import { credentialsOf } from "./secretKeys.ts"
+
+const SECRETS: ResourceType = {
+  group: "",
+  version: "v1",
+  kind: "Secret",
+  resource: "secrets",
+  namespaced: true,
+  verbs: ["get"],
+}
+
+const MAX_KEPT = 10_000
+
+export class Credentials extends Context.Service<
+  Credentials,
+  {
+    /** `renew` reads the Secret again: after a refusal, a new spec, or a person's request. */
+    readonly source: (
+      repository: GitRepository,
+      renew: boolean,
+    ) => Effect.Effect<GitSource, ConfigError | KubeError>
+  }
+>()("nopea/worker/Credentials") {
+  static readonly layer: Layer.Layer<Credentials, never, Kube> = Layer.effect(
+    Credentials,
+    Effect.gen(function* () {
+      const kube = yield* Kube
+      const kept = new Map<string, GitCredentials>()
+
+      const read = Effect.fnUntraced(function* (repository: GitRepository, name: string) {
+        const { namespace } = repository.metadata
+        const secret = yield* kube
+          .get({ budget: keyOf(repository) }, SECRETS, { namespace, name })
+          .pipe(
+            Effect.catchIf(
+              (error) => error.status === 404,
+              () => missing(namespace, name),
+            ),
+          )
+        const encoded = (secret["data"] ?? {}) as Readonly<Record<string, unknown>>
+        return yield* Effect.fromResult(credentialsOf(`${namespace}/${name}`, encoded))
+      })
+
+      return Credentials.of({
+        source: Effect.fn("Credentials.source")(function* (repository, renew) {
+          const { url, branch, secretRef } = repository.spec
+          if (secretRef === undefined) return { url, branch, credentials: {} }
+          const slot = `${keyOf(repository)} ${repository.metadata.uid} ${secretRef.name}`
+          const known = renew ? undefined : kept.get(slot)
+          const credentials = known ?? (yield* read(repository, secretRef.name))
+          if (kept.size >= MAX_KEPT) kept.clear()
+          kept.set(slot, credentials)
+          return { url, branch, credentials }
+        }),
+      })
+    }),
+  )
+}
+
+const missing = (namespace: string, name: string): Effect.Effect<never, ConfigError> =>
+  Effect.fail(
+    new ConfigError({
+      code: "NOPEA-C002",
+      operation: "read credentials",
+      subject: `Secret ${namespace}/${name}`,
+      reason: "it does not exist",
+      fix: `create it in the namespace ${namespace}, or correct spec.secretRef.name`,
+      disposition: "wait",
+    }),
+  )

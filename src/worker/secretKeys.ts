@@ -1,0 +1,71 @@
+/** A Secret's keys, named as Flux users know them, decoded to Git credentials. No value ever leaves here unredacted. */
+import { Redacted, Result } from "effect"
+import { ConfigError } from "../domain/errors.ts"
+import type { GitCredentials } from "../domain/source.ts"
+
+const decode = (value: unknown): string =>
+  typeof value === "string" ? new TextDecoder().decode(Uint8Array.fromBase64(value)) : ""
+
+const fault = (secret: string, code: string, reason: string, fix: string): ConfigError =>
+  new ConfigError({
+    code,
+    operation: "read credentials",
+    subject: `Secret ${secret}`,
+    reason,
+    fix,
+    disposition: "wait",
+  })
+
+/** An optional record entry: present only where the key is there. */
+const secretKey = <K extends string>(name: K, text: string | undefined) =>
+  text === undefined ? {} : ({ [name]: Redacted.make(text) } as Record<K, Redacted.Redacted>)
+
+/** `secret` is `namespace/name`, for messages; `encoded` is the Secret's `data`. */
+export const credentialsOf = (
+  secret: string,
+  encoded: Readonly<Record<string, unknown>>,
+): Result.Result<GitCredentials, ConfigError> => {
+  const keys = new Map<string, string>()
+  for (const [key, value] of Object.entries(encoded)) keys.set(key, decode(value))
+  const username = keys.get("username")?.trim()
+  const password = keys.get("password")?.replace(/\r?\n$/u, "")
+  const bearer = keys.get("bearerToken")?.trim()
+  const identity = keys.get("identity")
+  const knownHosts = keys.get("known_hosts")
+  const caCrt = keys.get("ca.crt") ?? keys.get("caFile")
+  if (bearer === undefined && password === undefined && identity === undefined && !caCrt) {
+    return Result.fail(
+      fault(
+        secret,
+        "NOPEA-C003",
+        `it has none of the keys NOPEA knows (it has: ${[...keys.keys()].sort().join(", ") || "none"})`,
+        "give it username and password, or bearerToken, or identity and known_hosts; and ca.crt where the server's certificate needs one",
+      ),
+    )
+  }
+  if (username !== undefined && password === undefined && identity === undefined) {
+    return Result.fail(
+      fault(secret, "NOPEA-C003", "it has username but no password", "add the key password"),
+    )
+  }
+  if (
+    [username, password, bearer].some((value) => value !== undefined && /[\r\n\0]/u.test(value))
+  ) {
+    return Result.fail(
+      fault(
+        secret,
+        "NOPEA-C003",
+        "a credential holds a line break or a NUL",
+        "store each credential as one line",
+      ),
+    )
+  }
+  return Result.succeed({
+    ...(username === undefined ? {} : { username }),
+    ...secretKey("password", password),
+    ...secretKey("bearerToken", bearer),
+    ...secretKey("identity", identity),
+    ...(knownHosts === undefined ? {} : { knownHosts }),
+    ...(caCrt ? { caCrt } : {}),
+  })
+}

@@ -1,0 +1,73 @@
+import { Result } from "effect"
+import { assert, describe, it } from "vitest"
+import { decodeConfig, flagName, SETTING_NAMES, SETTINGS } from "../src/config.ts"
+
+const settled = (flags: Record<string, string>, environment: Record<string, string> = {}) => {
+  const result = decodeConfig(flags, environment)
+  return Result.isSuccess(result)
+    ? result.success
+    : `${result.failure.code} ${result.failure.subject}: ${result.failure.reason}`
+}
+
+describe("configuration", () => {
+  it("every default is a valid value of its setting", () => {
+    const config = settled({})
+    assert.isObject(config)
+    assert.deepStrictEqual(Object.keys(config), [...SETTING_NAMES])
+  })
+
+  it("a flag goes before the environment, the environment before the default", () => {
+    const both = settled({ namespace: "a" }, { NOPEA_NAMESPACE: "b" })
+    assert.propertyVal(both, "namespace", "a")
+    assert.propertyVal(settled({}, { NOPEA_NAMESPACE: "b" }), "namespace", "b")
+    assert.propertyVal(settled({}), "namespace", "nopea-system")
+  })
+
+  it("NOPEA_X_Y is --x-y, and KUBECONFIG is --kubeconfig", () => {
+    assert.strictEqual(flagName("allowControllerIdentity"), "allow-controller-identity")
+    assert.strictEqual(flagName("kubeconfig"), "kubeconfig")
+    const flags = SETTING_NAMES.map(flagName)
+    assert.strictEqual(new Set(flags).size, flags.length)
+  })
+
+  it("durations, sizes, lists and addresses are decoded once", () => {
+    const config = settled({
+      drainTimeout: "1m30s",
+      renderMaxBytes: "5Mi",
+      namespaces: "a, b,,c",
+      listen: "[::1]:0",
+    })
+    assert.deepInclude(config, {
+      drainTimeout: 90_000,
+      renderMaxBytes: 5 * 2 ** 20,
+      namespaces: ["a", "b", "c"],
+      listen: { host: "::1", port: 0 },
+    })
+  })
+
+  const wrong: ReadonlyArray<[keyof typeof SETTINGS, string]> = [
+    ["listen", "8080"],
+    ["listen", "host:http"],
+    ["listen", ":65536"],
+    ["namespaces", "Team_A"],
+    ["allowFileUrls", "yes"],
+    ["allowControllerIdentity", "1"],
+    ["drainTimeout", "20"],
+    ["drainTimeout", "0s"],
+    ["drainTimeout", "-5s"],
+    ["renderTimeout", "soon"],
+    ["renderMaxBytes", "10MB"],
+    ["renderMaxBytes", "0"],
+    ["mirrorMaxBytes", "1e9"],
+    ["logLevel", "verbose"],
+    ["logFormat", "yaml"],
+  ]
+  for (const [name, value] of wrong) {
+    it(`${SETTINGS[name].env}=${value} stops the start with one line that names it`, () => {
+      const line = settled({}, { [SETTINGS[name].env]: value })
+      assert.match(String(line), new RegExp(`^NOPEA-C010 ${SETTINGS[name].env} / --`, "u"))
+      assert.include(String(line), JSON.stringify(value))
+      assert.notInclude(String(line), "\n")
+    })
+  }
+})
