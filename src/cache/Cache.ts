@@ -12,6 +12,8 @@ export interface Worked {
   readonly generation: number
   /** Nothing failed, waited or was held: the same commit needs no second look. */
   readonly clean: boolean
+  /** The Git server failed since: what it has now is not known. */
+  readonly stale: boolean
 }
 
 export interface Applied {

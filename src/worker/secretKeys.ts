@@ -4,7 +4,7 @@ import { ConfigError } from "../domain/errors.ts"
 import type { GitCredentials } from "../domain/source.ts"
 
 const decode = (value: unknown): string =>
-  typeof value === "string" ? new TextDecoder().decode(Uint8Array.fromBase64(value)) : ""
+  typeof value === "string" ? Buffer.from(value, "base64").toString("utf8") : ""
 
 const fault = (secret: string, code: string, reason: string, fix: string): ConfigError =>
   new ConfigError({
@@ -33,6 +33,11 @@ export const credentialsOf = (
   const identity = keys.get("identity")
   const knownHosts = keys.get("known_hosts")
   const caCrt = keys.get("ca.crt") ?? keys.get("caFile")
+  if (username !== undefined && password === undefined && identity === undefined) {
+    return Result.fail(
+      fault(secret, "NOPEA-C003", "it has username but no password", "add the key password"),
+    )
+  }
   if (bearer === undefined && password === undefined && identity === undefined && !caCrt) {
     return Result.fail(
       fault(
@@ -41,11 +46,6 @@ export const credentialsOf = (
         `it has none of the keys NOPEA knows (it has: ${[...keys.keys()].sort().join(", ") || "none"})`,
         "give it username and password, or bearerToken, or identity and known_hosts; and ca.crt where the server's certificate needs one",
       ),
-    )
-  }
-  if (username !== undefined && password === undefined && identity === undefined) {
-    return Result.fail(
-      fault(secret, "NOPEA-C003", "it has username but no password", "add the key password"),
     )
   }
   if (

@@ -1,0 +1,107 @@
+// The baselines: the same work on the same control plane with nothing in between.
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { load } from "js-yaml"
+import { Pool } from "undici"
+import type { ControlPlane } from "../test/cluster/ControlPlane.ts"
+
+const run = promisify(execFile)
+
+/** Transport of every bare figure: HTTP/1.1 with this many connections. */
+export const CONNECTIONS = 32
+
+export class Bare {
+  readonly #pool: Pool
+  readonly #headers: Record<string, string>
+
+  constructor(plane: ControlPlane) {
+    this.#pool = new Pool(plane.server, {
+      connections: CONNECTIONS,
+      allowH2: false,
+      connect: { ca: plane.ca },
+    })
+    this.#headers = {
+      authorization: `Bearer ${plane.token}`,
+      "user-agent": "bare/1",
+      "content-type": "application/apply-patch+yaml",
+    }
+  }
+
+  /** One server-side apply of a Deployment. */
+  async apply(namespace: string, yaml: string): Promise<void> {
+    const object = load(yaml) as { metadata: { name: string } }
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${object.metadata.name}?fieldManager=bare&force=true`
+    const answer = await this.#pool.request({
+      method: "PATCH",
+      path,
+      headers: this.#headers,
+      body: JSON.stringify(object),
+    })
+    const text = await answer.body.text()
+    if (answer.statusCode >= 300) throw new Error(`${answer.statusCode}: ${text}`)
+  }
+
+  /** Opens a watch on one Deployment; `seen` settles when its image ends with `image`. */
+  async watch(namespace: string, name: string): Promise<Watch> {
+    const path = `/apis/apps/v1/namespaces/${namespace}/deployments?watch=true&fieldSelector=metadata.name%3D${name}`
+    const answer = await this.#pool.request({ method: "GET", path, headers: this.#headers })
+    return new Watch(answer.body)
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy()
+  }
+}
+
+type Body = AsyncIterable<Buffer> & { destroy(): unknown }
+
+export class Watch {
+  readonly #body: Body
+  #text = ""
+  #wake: () => void = () => undefined
+
+  constructor(body: Body) {
+    this.#body = body
+    this.#read().catch(() => undefined)
+  }
+
+  async #read(): Promise<void> {
+    for await (const chunk of this.#body) {
+      this.#text += chunk.toString("utf8")
+      this.#wake()
+    }
+  }
+
+  /** Milliseconds (performance.now) at which the text first appeared in the stream. */
+  async seen(text: string): Promise<number> {
+    while (!this.#text.includes(text)) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return performance.now()
+  }
+
+  close(): void {
+    this.#body.destroy()
+  }
+}
+
+const environment = {
+  PATH: process.env["PATH"],
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_TERMINAL_PROMPT: "0",
+}
+
+/** A bare shallow blobless clone, updated with one fetch. */
+export const bareMirror = async (folder: string, url: string): Promise<() => Promise<void>> => {
+  const git = (...args: ReadonlyArray<string>) =>
+    run("git", ["-C", folder, ...args], { env: environment })
+  await run("git", ["init", "-q", "--bare", folder], { env: environment })
+  const fetch = async () => {
+    await git("fetch", "-q", "--depth=1", "--no-tags", url, "+refs/heads/main:refs/heads/main")
+  }
+  await fetch()
+  return fetch
+}

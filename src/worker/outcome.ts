@@ -1,0 +1,60 @@
+/** From what a sync did to what is told of it. */
+import type { Worked } from "../cache/Cache.ts"
+import { type ChangeSet, failuresOf } from "../domain/change.ts"
+import type { SyncOutcome } from "../domain/outcome.ts"
+import type { GitRepository } from "../domain/repository.ts"
+import type { Commit } from "../domain/source.ts"
+import { describePlan, type Plan } from "../plan/plan.ts"
+import type { Rendered } from "../render/Render.ts"
+
+export interface Done {
+  readonly repository: GitRepository
+  readonly commit: Commit
+  readonly rendered: Rendered
+  readonly plan: Plan
+  readonly result: {
+    readonly changes: ChangeSet
+    readonly inventoryKinds: ReadonlyArray<string>
+  }
+  /** The sync before this one. */
+  readonly before: Worked | undefined
+}
+
+const QUIET = new Set(["unchanged", "skipped", "held"])
+const AS_GIT_SAYS = new Set(["created", "configured", "unchanged", "healed"])
+
+/** Same commit, same spec, everything as it was: there is nothing to tell. */
+const isNothing = ({ before, commit, repository, result }: Done, failed: boolean): boolean =>
+  !failed &&
+  before?.clean === true &&
+  before.commit.sha === commit.sha &&
+  before.generation === repository.metadata.generation &&
+  result.changes.every(({ action }) => QUIET.has(action))
+
+export const outcomeOf = (done: Done): SyncOutcome => {
+  const { repository, commit, rendered, plan, result } = done
+  const failures = [...rendered.failures, ...failuresOf(result.changes)]
+  return {
+    commit,
+    result: isNothing(done, failures.length > 0) ? "nothing" : "done",
+    changes: result.changes,
+    failures,
+    warnings: [...rendered.warnings, ...plan.warnings],
+    resourceCount: rendered.objects.length,
+    appliedCount: result.changes.filter(({ action }) => AS_GIT_SAYS.has(action)).length,
+    inventoryKinds: result.inventoryKinds,
+    ...(repository.spec.dryRun ? { plan: describePlan(plan) } : {}),
+  }
+}
+
+/** The commit is applied already: nobody looked any further. */
+export const untouched = (commit: Commit): SyncOutcome => ({
+  commit,
+  result: "nothing",
+  changes: [],
+  failures: [],
+  warnings: [],
+  resourceCount: 0,
+  appliedCount: 0,
+  inventoryKinds: [],
+})

@@ -1,0 +1,48 @@
+/** How a sync gets at its commit and its view of the cluster, by what triggered it. */
+import type { Trigger } from "../domain/trigger.ts"
+
+export interface Route {
+  /**
+   * - `fetch`: somebody says there is something new
+   * - `ask`: `ls-remote` first, fetch only what is new
+   * - `mirror`: what was fetched last; no network where there is something
+   */
+  readonly commit: "fetch" | "ask" | "mirror"
+  /** `listed`: do not trust what is kept of the cluster. */
+  readonly freshness: "listed" | "known"
+  /** A commit that is applied already ends the sync at once. */
+  readonly mayEndEarly: boolean
+  /** Read the credentials' Secret again. */
+  readonly renewCredentials: boolean
+}
+
+/** `stale`: the last attempt never got a commit from the Git server. */
+export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
+  switch (kind) {
+    case "webhook":
+      return { commit: "fetch", freshness: "known", mayEndEarly: true, renewCredentials: false }
+    case "syncNow":
+      return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
+    case "specChanged":
+      return { commit: "ask", freshness: "known", mayEndEarly: false, renewCredentials: true }
+    case "startup":
+      return { commit: "ask", freshness: "listed", mayEndEarly: false, renewCredentials: true }
+    case "poll":
+      return { commit: "ask", freshness: "known", mayEndEarly: true, renewCredentials: stale }
+    case "retry":
+      return {
+        commit: stale ? "ask" : "mirror",
+        freshness: "known",
+        mayEndEarly: false,
+        renewCredentials: stale,
+      }
+    case "drift":
+    case "reconcile":
+      return {
+        commit: stale ? "ask" : "mirror",
+        freshness: kind === "reconcile" ? "listed" : "known",
+        mayEndEarly: false,
+        renewCredentials: stale,
+      }
+  }
+}

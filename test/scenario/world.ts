@@ -1,0 +1,226 @@
+// What a scenario starts from: a namespace, a Git server, and a controller in a process of its own.
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { load } from "js-yaml"
+import { afterAll, beforeAll, onTestFailed } from "vitest"
+import { type Api, eventually, type Json, type KubeObject } from "../cluster/Api.ts"
+import { cluster, connect, freshNamespace } from "../cluster/connect.ts"
+import { type Guarded, spawnGuarded } from "../cluster/Guarded.ts"
+import { kubeconfigText } from "../cluster/users.ts"
+import { type GitServer, type GitServerOptions, startGitServer } from "../gitserver/GitServer.ts"
+
+const root = join(import.meta.dirname, "..", "..")
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once("error", reject)
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address()
+      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
+    })
+  })
+
+export interface ControllerOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Default: the admin. */
+  readonly token?: string
+}
+
+/** A controller process that serves one namespace. */
+export class Controller {
+  readonly folder: string
+  readonly namespace: string
+  readonly options: ControllerOptions
+  port = 0
+  #process: Guarded | undefined
+
+  constructor(folder: string, namespace: string, options: ControllerOptions) {
+    this.folder = folder
+    this.namespace = namespace
+    this.options = options
+  }
+
+  get log(): string {
+    return join(this.folder, "controller.log")
+  }
+
+  async start(): Promise<void> {
+    const { server, ca, tokens } = cluster()
+    const kubeconfig = join(this.folder, "kubeconfig")
+    await writeFile(
+      kubeconfig,
+      kubeconfigText(server, ca, { me: this.options.token ?? tokens.admin }),
+    )
+    this.port = await freePort()
+    this.#process = spawnGuarded(process.execPath, [join(root, "src/main.ts"), "controller"], {
+      log: this.log,
+      cwd: this.folder,
+      env: {
+        PATH: process.env["PATH"],
+        KUBECONFIG: kubeconfig,
+        NOPEA_LISTEN: `127.0.0.1:${this.port}`,
+        NOPEA_DATA_DIR: join(this.folder, "mirrors"),
+        NOPEA_NAMESPACES: this.namespace,
+        NOPEA_ALLOW_CONTROLLER_IDENTITY: "true",
+        NOPEA_LOG_FORMAT: "json",
+        ...this.options.env,
+      },
+    })
+    await eventually("the controller is ready", async () => {
+      if (this.#process?.hasExited()) throw new Error(`the controller ended:\n${await this.tail()}`)
+      return (await this.probe("/ready")) === 200 ? true : undefined
+    })
+  }
+
+  /** HTTP status of a probe; 0 where nothing answers. */
+  async probe(path: string): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}${path}`).catch(() => undefined)
+    return answer?.status ?? 0
+  }
+
+  /** SIGTERM; answers the exit code. */
+  async stop(): Promise<number> {
+    const running = this.#process
+    if (running === undefined) return 0
+    await running.stop(30_000)
+    return running.exited
+  }
+
+  /** Removes the data folder under a running controller. */
+  loseMirrors(): Promise<void> {
+    return rm(join(this.folder, "mirrors"), { recursive: true, force: true })
+  }
+
+  async kill(): Promise<void> {
+    await this.#process?.kill()
+  }
+
+  tail(): Promise<string> {
+    return readFile(this.log, "utf8").then(
+      (text) => text.slice(-6000),
+      () => "(no log)",
+    )
+  }
+
+  /** Every log line so far, decoded. */
+  async lines(): Promise<ReadonlyArray<Json>> {
+    const text = await readFile(this.log, "utf8").catch(() => "")
+    return text.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []))
+  }
+}
+
+export interface World {
+  readonly api: Api
+  readonly namespace: string
+  readonly git: GitServer
+  readonly controller: Controller
+}
+
+export interface WorldOptions extends ControllerOptions {
+  readonly git?: GitServerOptions
+}
+
+/** Called once per file: everything is there before the first test and gone after the last. */
+export const world = (options: WorldOptions = {}): World => {
+  const api = connect()
+  const namespace = freshNamespace(api, "scenario")
+  const made: { git?: GitServer; controller?: Controller } = {}
+  beforeAll(async () => {
+    const crd = load(await readFile(join(root, "deploy/crd/gitrepositories.yaml"), "utf8"))
+    await api.applyDefinition(crd as KubeObject)
+    made.git = await startGitServer(options.git ?? {})
+    const folder = await mkdtemp(join(tmpdir(), "nopea-scenario-"))
+    made.controller = new Controller(folder, namespace, options)
+    await made.controller.start()
+  })
+  afterAll(async () => {
+    await made.controller?.stop()
+    await made.git?.stop()
+    if (made.controller) await rm(made.controller.folder, { recursive: true, force: true })
+  })
+  const the = <A>(thing: A | undefined): A => {
+    if (thing === undefined) throw new Error("the world is not there yet: use it inside a test")
+    return thing
+  }
+  return {
+    api,
+    namespace,
+    get git() {
+      return the(made.git)
+    },
+    get controller() {
+      return the(made.controller)
+    },
+  }
+}
+
+/** Prints the controller's last log lines where the test fails. */
+export const explainFailure = ({ controller }: World): void =>
+  onTestFailed(async () => {
+    process.stderr.write(`--- controller log ---\n${await controller.tail()}\n`)
+  })
+
+export const repositoryKey = (namespace: string, name: string) => ({
+  apiVersion: "nopea.false.systems/v1alpha1",
+  kind: "GitRepository",
+  metadata: { name, namespace },
+})
+
+/** A GitRepository with a long interval, so that nothing but what the test does triggers a sync. */
+export const gitRepository = (
+  { namespace }: World,
+  name: string,
+  url: string,
+  spec: Readonly<Record<string, unknown>> = {},
+): KubeObject => ({ ...repositoryKey(namespace, name), spec: { url, interval: "1h", ...spec } })
+
+/** Waits until the status is as `holds` says. */
+export const statusOf = async (
+  { api, namespace }: World,
+  name: string,
+  until: string,
+  holds: (status: Json) => boolean,
+): Promise<Json> => {
+  const live = await api.waitFor(
+    repositoryKey(namespace, name),
+    (found) => found?.status !== undefined && holds(found.status),
+    { until, deadlineMs: 40_000 },
+  )
+  return live.status
+}
+
+export const synced = (world: World, name: string, commit: string): Promise<Json> =>
+  statusOf(
+    world,
+    name,
+    `is Synced at ${commit.slice(0, 7)}`,
+    (status) => status.phase === "Synced" && status.lastSyncedCommit === commit,
+  )
+
+let requests = 0
+
+/** Asks for a sync now, as `kubectl annotate` would. */
+export const requestSync = async (
+  { api, namespace }: World,
+  name: string,
+  annotation = "nopea.io/reconcile-requested-at",
+): Promise<string> => {
+  const token = `${new Date().toISOString()}-${++requests}`
+  await api.patch(repositoryKey(namespace, name), {
+    metadata: { annotations: { [annotation]: token } },
+  })
+  return token
+}
+
+export const configMap = (name: string, value: string, extra = ""): string =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n${extra}data:\n  value: ${JSON.stringify(value)}\n`
+
+/** The live object of `configMap`. */
+export const configMapKey = (namespace: string, name: string) => ({
+  apiVersion: "v1",
+  kind: "ConfigMap",
+  metadata: { name, namespace },
+})
