@@ -1,25 +1,15 @@
 // What the figures are measured on: one control plane, one Git server, and the built controller.
 import { mkdtemp, readFile, rm } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { load } from "js-yaml"
 import { Api, eventually, type KubeObject } from "../test/cluster/Api.ts"
 import { type ControlPlane, startControlPlane } from "../test/cluster/ControlPlane.ts"
+import { freePort } from "../test/cluster/freePort.ts"
 import { type Guarded, spawnGuarded } from "../test/cluster/Guarded.ts"
 import { type GitServer, startGitServer } from "../test/gitserver/GitServer.ts"
 
 const root = join(import.meta.dirname, "..")
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
 
 export interface Running {
   readonly pid: () => Promise<number>

@@ -68,7 +68,7 @@ export const formatTable = (figures: ReadonlyArray<Figure>): string => {
   return [head, "|---|---|---|---|---|---|", ...rows].join("\n")
 }
 
-const escape = (text: string): string =>
+const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
 /** Each round of a comparison as two bars. */
@@ -87,7 +87,7 @@ export const plot = ({ name, unit, pairs }: Figure): string => {
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
 <rect width="100%" height="100%" fill="white"/>
-<text x="10" y="18" font-size="13">${escape(name)}</text>
+<text x="10" y="18" font-size="13">${escaped(name)}</text>
 <text x="10" y="38" fill="#2563eb">NOPEA</text><text x="70" y="38" fill="#6b7280">bare</text>
 <text x="4" y="56">${number(top)} ${unit}</text>
 <line x1="45" y1="${height - 30}" x2="${width - 5}" y2="${height - 30}" stroke="#6b7280"/>

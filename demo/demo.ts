@@ -1,6 +1,7 @@
 // The tour: what NOPEA does, on a real API server and a real Git server, on one screen.
-import { createServer } from "node:net"
+
 import type { Json } from "../test/cluster/Api.ts"
+import { freePort } from "../test/cluster/freePort.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
 import { NAMESPACE, type Stage, setStage } from "./Stage.ts"
 
@@ -8,16 +9,6 @@ const bold = process.stdout.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m
 const say = (line = ""): void => void process.stdout.write(`${line}\n`)
 const step = (title: string): void => say(`\n${bold(`== ${title}`)}`)
 const show = (text: string): void => say(text.replace(/^/gmu, "   "))
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
 
 const deployment = (tag: string): string => `apiVersion: apps/v1
 kind: Deployment

@@ -1,12 +1,11 @@
 // Our own control plane on 127.0.0.1; its processes end with the process that started them.
 import { randomBytes } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import { Agent, request } from "undici"
 import { auditMark, readAudit } from "./audit.ts"
-import { type Binaries, controlPlaneBinaries, type Program } from "./binaries.ts"
+import { type Binaries, controlPlaneBinaries, type Program, toStderr } from "./binaries.ts"
 import type { ClusterInfo, ControlPlane, ControlPlaneOptions } from "./ControlPlane.ts"
 import { issueCertificate, type KeyPair } from "./certificates.ts"
 import {
@@ -18,26 +17,22 @@ import {
   secret,
 } from "./Folder.ts"
 import { apiServerFlags, controllerManagerFlags, etcdFlags, withReplaced } from "./flags.ts"
+import { freePort } from "./freePort.ts"
 import { type Guarded, spawnGuarded } from "./Guarded.ts"
 import { accounts, kubeconfigText, newToken, newTokens, type Tokens } from "./users.ts"
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
-
-/** A program that ended or was late; `log` says why. */
+/** A program that ended or was late; `said` is the end of its log. */
 class StartFailure extends Error {
-  readonly log: string
-  constructor(message: string, log: string) {
-    super(`${message}, see ${log}`)
-    this.log = log
+  readonly said: string
+  constructor(message: string, said: string) {
+    super(`${message}; the end of its log:\n${said}`)
+    this.said = said
   }
+}
+
+const startFailure = async (message: string, log: string): Promise<StartFailure> => {
+  const text = await readFile(log, "utf8").catch(() => "")
+  return new StartFailure(message, text.trimEnd().split("\n").slice(-10).join("\n"))
 }
 
 const program = (bin: Binaries, name: Program): string => {
@@ -75,10 +70,10 @@ const startReady = async (
   try {
     while (true) {
       const status = await statusOf(probe.url, dispatcher)
-      if (started.hasExited()) throw new StartFailure(`${name} ended while it was starting`, log)
+      if (started.hasExited()) throw await startFailure(`${name} ended while it was starting`, log)
       if (status === 200) return started
       if (Date.now() > deadline)
-        throw new StartFailure(`${name} was not ready in time (last answer: ${status})`, log)
+        throw await startFailure(`${name} was not ready in time (last answer: ${status})`, log)
       await pause(50)
     }
   } catch (cause) {
@@ -192,8 +187,6 @@ const describe = (processes: Processes, server: string, tokens: Tokens): Cluster
   }
 }
 
-const toStderr = (line: string): void => void process.stderr.write(`nopea tests: ${line}\n`)
-
 const controlPlane = (processes: Processes, info: ClusterInfo): ControlPlane => {
   const { folder, options } = processes
   return {
@@ -241,9 +234,8 @@ const launch = async (bin: Binaries, folder: Folder, options: ControlPlaneOption
 }
 
 /** Somebody took a port between our asking for it and its use. */
-const lostPort = async (cause: unknown): Promise<boolean> =>
-  cause instanceof StartFailure &&
-  /address already in use/.test(await readFile(cause.log, "utf8").catch(() => ""))
+const lostPort = (cause: unknown): boolean =>
+  cause instanceof StartFailure && cause.said.includes("address already in use")
 
 /** Starts our own control plane; a start that fails leaves its logs and says where. */
 export const startLocal = async (options: ControlPlaneOptions): Promise<ControlPlane> => {
@@ -253,14 +245,16 @@ export const startLocal = async (options: ControlPlaneOptions): Promise<ControlP
     try {
       return await launch(bin, folder, options)
     } catch (cause) {
-      if (attempt < 3 && (await lostPort(cause))) {
+      if (attempt < 3 && lostPort(cause)) {
         await removeFolder(folder)
         continue
       }
       const kept = await keepLogs(folder)
-      throw new Error(`the test control plane did not start; its logs are kept in ${kept}`, {
-        cause,
-      })
+      const said = cause instanceof Error ? cause.message : String(cause)
+      throw new Error(
+        `the test control plane did not start, its logs are kept in ${kept}: ${said}`,
+        { cause },
+      )
     }
   }
 }

@@ -1,23 +1,11 @@
 // Where the test control plane's programs come from: a folder the caller names, or one build into a cache.
 import { execFile } from "node:child_process"
 import { createHash } from "node:crypto"
-import {
-  access,
-  constants,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  utimes,
-  writeFile,
-} from "node:fs/promises"
+import { access, constants, mkdir, readdir, readFile, rename, rm } from "node:fs/promises"
 import { homedir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as pause } from "node:timers/promises"
 import { promisify } from "node:util"
+import { isAlive, withLock } from "./BuildLock.ts"
 import { spawnGuarded } from "./Guarded.ts"
 
 const run = promisify(execFile)
@@ -53,11 +41,11 @@ const ldflags = [
 ].join(" ")
 
 const heartbeatMs = 15_000
-const staleLockMs = 120_000
 const buildLimitMs = 60 * 60_000
 
+/** Where a line about what takes long goes. */
 export type Progress = (line: string) => void
-const toStderr: Progress = (line) => process.stderr.write(`nopea tests: ${line}\n`)
+export const toStderr: Progress = (line) => void process.stderr.write(`nopea tests: ${line}\n`)
 
 const isExecutable = (path: string): Promise<boolean> =>
   access(path, constants.X_OK).then(
@@ -153,71 +141,6 @@ const buildOne = async (folder: string, name: Program, label: string, say: Progr
   say(`built ${name} ${label} in ${seconds(started)}`)
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    return (cause as NodeJS.ErrnoException).code === "EPERM"
-  }
-}
-
-/** The lock's holder, or undefined when it is gone: its process ended or stopped touching the file. */
-const holder = async (lock: string): Promise<number | undefined> => {
-  try {
-    const pid = Number.parseInt(await readFile(lock, "utf8"), 10)
-    const { mtimeMs } = await stat(lock)
-    return isAlive(pid) && Date.now() - mtimeMs < staleLockMs ? pid : undefined
-  } catch {
-    return undefined
-  }
-}
-
-const tryLock = async (lock: string): Promise<boolean> => {
-  const mine = `${lock}.${process.pid}`
-  await writeFile(mine, String(process.pid))
-  try {
-    await link(mine, lock)
-    return true
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause
-    return false
-  } finally {
-    await rm(mine, { force: true })
-  }
-}
-
-/** One builder at a time. Two after a stale lock would be wasteful, not wrong: binaries appear by rename. */
-const withLock = async <A>(folder: string, say: Progress, body: () => Promise<A>): Promise<A> => {
-  const lock = join(folder, "build.lock")
-  const started = Date.now()
-  let said = 0
-  while (!(await tryLock(lock))) {
-    const pid = await holder(lock)
-    if (pid === undefined) {
-      await rm(lock, { force: true })
-    } else if (Date.now() - started > buildLimitMs) {
-      throw new Error(`process ${pid} holds ${lock} for over an hour: end it or remove the file`)
-    } else {
-      if (Date.now() - said > heartbeatMs) {
-        say(`waiting for process ${pid}, which builds the control plane: ${seconds(started)}`)
-        said = Date.now()
-      }
-      await pause(500)
-    }
-  }
-  const touch = setInterval(() => {
-    const now = new Date()
-    utimes(lock, now, now).catch(() => undefined)
-  }, heartbeatMs)
-  try {
-    return await body()
-  } finally {
-    clearInterval(touch)
-    await rm(lock, { force: true })
-  }
-}
-
 const removeUnfinished = async (folder: string): Promise<void> => {
   for (const name of await readdir(folder)) {
     const pid = /^\.[a-z-]+\.(\d+)$/.exec(name)?.[1]
@@ -244,7 +167,8 @@ export const cachedBinaries = async (
   const present = async () => (await presentIn(folder, wanted)) as Record<Program, string>
   if (Object.keys(await present()).length === wanted.length) return present()
   await mkdir(folder, { recursive: true })
-  await withLock(folder, say, () => buildMissing(folder, wanted, say))
+  const lock = { file: join(folder, "build.lock"), limitMs: buildLimitMs, say }
+  await withLock(lock, () => buildMissing(folder, wanted, say))
   return present()
 }
 

@@ -5,7 +5,7 @@ import { Api } from "./Api.ts"
 import { type AuditEntry, type AuditFilter, type AuditMark, auditMark, readAudit } from "./audit.ts"
 import type { ClusterInfo } from "./ControlPlane.ts"
 import { issueCertificate, type KeyPair } from "./certificates.ts"
-import "./globalSetup.ts"
+import type {} from "./globalSetup.ts"
 
 /** The control plane of this test run. */
 export const cluster = (): ClusterInfo => inject("cluster")

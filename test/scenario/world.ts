@@ -1,27 +1,17 @@
 // What a scenario starts from: a namespace, a Git server, and a controller in a process of its own.
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { load } from "js-yaml"
 import { afterAll, beforeAll, onTestFailed } from "vitest"
 import { type Api, eventually, type Json, type KubeObject } from "../cluster/Api.ts"
 import { cluster, connect, freshNamespace } from "../cluster/connect.ts"
+import { freePort } from "../cluster/freePort.ts"
 import { type Guarded, spawnGuarded } from "../cluster/Guarded.ts"
 import { kubeconfigText } from "../cluster/users.ts"
 import { type GitServer, type GitServerOptions, startGitServer } from "../gitserver/GitServer.ts"
 
 const root = join(import.meta.dirname, "..", "..")
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address ? address.port : 0))
-    })
-  })
 
 export interface ControllerOptions {
   readonly env?: Readonly<Record<string, string>>
