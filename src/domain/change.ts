@@ -25,6 +25,8 @@ export interface Change {
   readonly action: Action
   /** Present for `failed` and `waiting`. */
   readonly failure?: Failure
+  /** Present for `held` and `skipped`: why it was left alone, and the way on. No failure. */
+  readonly note?: Failure
 }
 
 export type ChangeSet = ReadonlyArray<Change>

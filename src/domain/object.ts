@@ -123,3 +123,24 @@ export const stringify = (tree: unknown): string =>
   JSON.stringify(tree, (_, value: unknown) =>
     typeof value === "bigint" ? rawJSON(value.toString()) : value,
   )
+
+/** Canonical JSON text: keys sorted, so that equal objects have equal text. `bigint` keeps every digit. */
+export const canonical = (tree: Json): string => {
+  if (typeof tree === "bigint") return tree.toString()
+  if (tree === null || typeof tree !== "object") return JSON.stringify(tree)
+  if (Array.isArray(tree)) return `[${tree.map(canonical).join(",")}]`
+  const object = tree as JsonObject
+  const fields = Object.keys(object).sort()
+  return `{${fields.map((key) => `${JSON.stringify(key)}:${canonical(object[key] as Json)}`).join(",")}}`
+}
+
+const MARK = /^(nopea\.io|[a-z]+\.toolkit\.fluxcd\.io|argocd\.argoproj\.io|meta\.helm\.sh)\//u
+const NONE: Readonly<Record<string, string>> = Object.freeze({})
+
+/** The annotations and labels that planning looks at; one frozen record where there are none. */
+export const marksOf = (
+  ...records: ReadonlyArray<Readonly<Record<string, string>> | undefined>
+): Readonly<Record<string, string>> => {
+  const found = records.flatMap((r) => Object.entries(r ?? NONE)).filter(([k]) => MARK.test(k))
+  return found.length === 0 ? NONE : Object.fromEntries(found)
+}

@@ -1,0 +1,133 @@
+/** What a GitRepository's status tells; written by the controller alone. */
+import { Schema } from "effect"
+
+/** Keeps arrays of the status within what etcd and `kubectl describe` can bear. */
+export const MAX_LISTED = 50
+export const MAX_HISTORY = 10
+
+const { optionalKey, String: Text, Int } = Schema
+
+const text = (description: string) => optionalKey(Text.annotate({ description }))
+const number = (description: string) => optionalKey(Int.annotate({ description }))
+const time = (description: string) =>
+  optionalKey(Text.annotate({ description, format: "date-time" }))
+
+export const PHASES = ["Pending", "Syncing", "Synced", "Failed", "Drifted", "Suspended"] as const
+export type Phase = (typeof PHASES)[number]
+
+const Phase = Schema.Literals(PHASES)
+
+const ConditionEntry = Schema.Struct({
+  type: Schema.Literals(["Ready", "Reconciling", "Stalled", "Drifted", "Healthy"]),
+  status: Schema.Literals(["True", "False", "Unknown"]),
+  reason: Text.annotate({ description: "One word for machines, such as `Succeeded`." }),
+  message: Text.annotate({ description: "A sentence for people." }),
+  lastTransitionTime: Text.annotate({ format: "date-time" }),
+  observedGeneration: optionalKey(Int),
+})
+
+const CommitEntry = Schema.Struct({
+  sha: Text.annotate({ description: "Full id." }),
+  message: Text.annotate({ description: "First line of the commit message." }),
+  author: Text.annotate({ description: "E-mail address of the author." }),
+  time: Text.annotate({ format: "date-time" }),
+})
+
+const DriftEntry = Schema.Struct({
+  object: Text.annotate({ description: "group/Kind/namespace/name" }),
+  type: Schema.Literals(["manual_drift", "conflict"]).annotate({
+    description: "`conflict`: Git changed the same field.",
+  }),
+  path: text("The field; absent where the object as a whole was deleted or created."),
+  manager: text("Field manager that took the field: who changed it."),
+  operation: text("`Update`, `Apply` or `Delete`."),
+  subresource: text("Through which subresource it was changed."),
+  time: time("When it was changed, as the cluster says."),
+  firstSeen: Text.annotate({ description: "When it was noticed.", format: "date-time" }),
+  action: Schema.Literals(["healed", "held", "left"]).annotate({
+    description: "What was done: `healed`, `held` (grace period or break-glass), `left` (policy).",
+  }),
+  until: time("When healing goes on."),
+  reason: text("Why it is held or left."),
+})
+export interface DriftEntry extends Schema.Schema.Type<typeof DriftEntry> {}
+
+const FailureEntry = Schema.Struct({
+  code: Text.annotate({ description: "Stable code, such as NOPEA-A004." }),
+  object: text("group/Kind/namespace/name"),
+  file: text("File in the repository."),
+  document: number("Which document of the file, from 1."),
+  line: number("Line in the file, from 1."),
+  reason: Text.annotate({ description: "What failed, and why." }),
+  fix: Text.annotate({ description: "What to do about it." }),
+})
+export interface FailureEntry extends Schema.Schema.Type<typeof FailureEntry> {}
+
+const PlanEntry = Schema.Struct({
+  object: Text,
+  action: Text,
+  paths: optionalKey(Schema.Array(Text)),
+})
+
+const HistoryEntry = Schema.Struct({
+  commit: text("Full id; absent where Git could not be asked."),
+  trigger: Text.annotate({ description: "Why the sync ran." }),
+  phase: Phase,
+  startedAt: Text.annotate({ format: "date-time" }),
+  duration: Text.annotate({ description: "Such as 0.21s." }),
+  created: Int,
+  configured: Int,
+  pruned: Int,
+  healed: Int,
+  failed: Int,
+  syncId: Text.annotate({ description: "Also in logs and events." }),
+})
+export interface HistoryEntry extends Schema.Schema.Type<typeof HistoryEntry> {}
+
+export const RepositoryStatus = Schema.Struct({
+  phase: optionalKey(
+    Phase.annotate({
+      description:
+        "In one word: Pending (nothing synced yet), Syncing, Synced, Failed (all or a part), Drifted (somebody changed the cluster), Suspended.",
+    }),
+  ),
+  observedGeneration: number("The generation of the spec that this status is about."),
+  lastSyncedCommit: text("The last commit that was applied whole."),
+  lastAttemptedCommit: text("The last commit that a sync tried."),
+  lastSyncTime: time("When a sync last did something."),
+  commit: optionalKey(CommitEntry.annotate({ description: "The commit last tried." })),
+  inventoryKinds: optionalKey(
+    Schema.Array(Text).annotate({ description: "Kinds of objects held, as group/Kind." }),
+  ),
+  resourceCount: number("Objects in Git."),
+  appliedCount: number("Those of them that are in the cluster as Git says."),
+  driftedCount: number("Objects that somebody changed in the cluster."),
+  suspendedCount: number("Objects whose healing is suspended by annotation."),
+  drift: optionalKey(
+    Schema.Array(DriftEntry).annotate({ description: "Who changed what; the first 50." }),
+  ),
+  failures: optionalKey(
+    Schema.Array(FailureEntry).annotate({ description: "What failed, and the fix; the first 50." }),
+  ),
+  plan: optionalKey(
+    Schema.Array(PlanEntry).annotate({ description: "With dryRun: what would be done." }),
+  ),
+  history: optionalKey(
+    Schema.Array(HistoryEntry).annotate({ description: "The last 10 syncs, newest first." }),
+  ),
+  lastHandledReconcileAt: text("Value of the last request annotation that was answered."),
+  summary: optionalKey(
+    Schema.Struct({
+      commit: text("First characters of the commit last synced, else of the one last tried."),
+      resources: text("appliedCount/resourceCount"),
+    }).annotate({ description: "What the columns of `kubectl get` show." }),
+  ),
+  conditions: optionalKey(
+    Schema.Array(ConditionEntry).annotate({
+      description: "Ready, Reconciling, Stalled, Drifted and Healthy, as kstatus reads them.",
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["type"],
+    }),
+  ),
+})
+export interface RepositoryStatus extends Schema.Schema.Type<typeof RepositoryStatus> {}
