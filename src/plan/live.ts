@@ -1,10 +1,11 @@
 /** What planning needs to know of a live object, distilled from its metadata. */
-import type { GroupKind, ObjectMeta, ObjectRef } from "../domain/object.ts"
+import { type GroupKind, marksOf, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
 
 export const FIELD_MANAGER = "nopea"
 export const LABEL_REPOSITORY = "nopea.io/repository"
 export const LABEL_REPOSITORY_NAMESPACE = "nopea.io/repository-namespace"
 export const LABEL_REPOSITORY_UID = "nopea.io/repository-uid"
+export const LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 export const ANNOTATION_APPLIED = "nopea.io/applied"
 
 /** Which GitRepository an object's labels name. */
@@ -13,6 +14,9 @@ export interface Owner {
   readonly name: string
   readonly uid: string
 }
+
+export const isSameOwner = (a: Owner, b: Owner): boolean =>
+  a.uid === b.uid && a.name === b.name && a.namespace === b.namespace
 
 export interface LiveObject {
   readonly ref: ObjectRef
@@ -29,17 +33,6 @@ export interface LiveObject {
   readonly applied: string | undefined
   /** Annotations of NOPEA, Flux and Argo CD, and the labels and annotations other tools mark theirs with. */
   readonly marks: Readonly<Record<string, string>>
-}
-
-const MARK = /^(nopea\.io|[a-z]+\.toolkit\.fluxcd\.io|argocd\.argoproj\.io|meta\.helm\.sh)\//u
-const NONE: Readonly<Record<string, string>> = Object.freeze({})
-
-/** The annotations and labels that planning looks at; one frozen record where there are none. */
-export const marksOf = (
-  ...records: ReadonlyArray<Readonly<Record<string, string>> | undefined>
-): Readonly<Record<string, string>> => {
-  const found = records.flatMap((r) => Object.entries(r ?? NONE)).filter(([k]) => MARK.test(k))
-  return found.length === 0 ? NONE : Object.fromEntries(found)
 }
 
 const ownerOf = (labels: Readonly<Record<string, string>> | undefined): Owner | undefined => {
@@ -61,6 +54,18 @@ const ownsLabels = (meta: ObjectMeta): boolean =>
     return fields?.["f:metadata"]?.["f:labels"]?.[`f:${LABEL_REPOSITORY_UID}`] !== undefined
   })
 
+/** What every object of ours carries is kept in fields of its own. */
+const STAMPED = /^nopea\.io\/(applied|repository(-.+)?)$/u
+const HELM = { [LABEL_MANAGED_BY]: "Helm" }
+
+const liveMarks = ({ annotations, labels }: ObjectMeta): LiveObject["marks"] => {
+  const found = Object.entries(marksOf(annotations, labels)).filter(([key]) => !STAMPED.test(key))
+  const isHelm = labels?.[LABEL_MANAGED_BY] === "Helm"
+  if (found.length === 0) return isHelm ? HELM : marksOf()
+  return { ...Object.fromEntries(found), ...(isHelm ? HELM : {}) }
+}
+
+/** Distils metadata as any list, watch or write answers it. */
 export const liveObject = (
   kind: GroupKind & { readonly version: string },
   meta: ObjectMeta,
@@ -79,5 +84,5 @@ export const liveObject = (
   controlled: (meta.ownerReferences ?? []).some((r) => r.controller === true),
   terminating: meta.deletionTimestamp !== undefined,
   applied: meta.annotations?.[ANNOTATION_APPLIED],
-  marks: marksOf(meta.annotations, meta.labels),
+  marks: liveMarks(meta),
 })
