@@ -1,6 +1,6 @@
 /** Durations as Go and Kubernetes users write them: `30s`, `5m`, `1h30m`. */
 import { Duration, Schema, SchemaGetter } from "effect"
-import { ruled } from "./rules.ts"
+import { check } from "./rules.ts"
 
 const UNITS = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
 const PATTERN = /^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$/u
@@ -30,20 +30,18 @@ export const formatGoDuration = (millis: number): string => {
 /** A duration between two others, as text on the wire and a `Duration` inside. */
 export const goDuration = (least: string, most: string) => {
   const [low = 0, high = 0] = [parseGoDuration(least), parseGoDuration(most)]
-  const bounded = ruled(
+  const bounded = Schema.String.check(
     // without the `u` flag the pattern silently disappears from the JSON Schema
-    Schema.String.check(
-      Schema.isPattern(PATTERN, { expected: EXPECTED }),
-      Schema.isMaxLength(30, { expected: EXPECTED }),
-    ),
-    {
+    Schema.isPattern(PATTERN, { expected: EXPECTED }),
+    Schema.isMaxLength(30, { expected: EXPECTED }),
+    check({
       cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
       message: `must be between ${least} and ${most}`,
       holds: (text) => {
         const millis = parseGoDuration(text) ?? low
         return millis >= low && millis <= high
       },
-    },
+    }),
   )
   return bounded.pipe(
     Schema.decodeTo(Schema.Duration, {

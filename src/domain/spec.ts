@@ -1,7 +1,7 @@
 /** What a GitRepository asks for: every field with its check, its default and its text for `kubectl explain`. */
 import { Exit, Schema } from "effect"
 import { goDuration } from "./duration.ts"
-import { filterOf, Label, matches, Name, ReferenceName, type Rule, ruled } from "./rules.ts"
+import { check, Label, matches, Name, ReferenceName, type Rule } from "./rules.ts"
 
 /** The description belongs to the side that users write, so it goes in before any default. */
 const described = <S extends Schema.Top>(description: string, schema: S): S =>
@@ -20,71 +20,70 @@ const SecretRef = Schema.Struct({
   name: described("Name of a Secret in the namespace of this GitRepository.", Name),
 })
 
-const Url = ruled(
-  Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(2048)),
-  matches(
-    /^(https?:\/\/[^-/][^/]*\/.+|ssh:\/\/([^-/@][^/@]*@)?[^-/@][^/@]*\/.+|file:\/\/\/.+|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:\/?[^:/].*)$/u,
-    "must be https://host/repository, http://…, ssh://[user@]host/repository or user@host:repository (file:///… where the controller allows it)",
+const Url = Schema.String.check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(2048),
+  check(
+    matches(
+      /^(https?:\/\/[^-/][^/]*\/.+|ssh:\/\/([^-/@][^/@]*@)?[^-/@][^/@]*\/.+|file:\/\/\/.+|[A-Za-z0-9_][\w.-]*@[A-Za-z0-9][\w.-]*:\/?[^:/].*)$/u,
+      "must be https://host/repository, http://…, ssh://[user@]host/repository or user@host:repository (file:///… where the controller allows it)",
+    ),
   ),
-  matches(/^[^\p{Cc}\p{Z}]*$/u, "must not contain spaces or control characters"),
-  {
+  check(matches(/^[^\p{Cc}\p{Z}]*$/u, "must not contain spaces or control characters")),
+  check({
     cel: "!self.matches(r'^https?://[^/]*@') && !self.matches(r'^[a-z]+://[^/@]*:[^/]*@')",
     message: "must not contain credentials: put them into a Secret and name it in spec.secretRef",
-    holds: (url) => !/^https?:\/\/[^/]*@/u.test(url) && !/^[a-z]+:\/\/[^/@]*:[^/]*@/u.test(url),
-  },
+    holds: (url) => !/^https?:\/\/[^/]*@|^[a-z]+:\/\/[^/@]*:[^/]*@/u.test(url),
+  }),
 )
 
-const Path = ruled(
-  Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(1024)),
-  matches(/^[^/]/u, "must be relative to the root of the repository: no leading /"),
-  {
-    cel: "!self.matches(r'(^|/)\\.\\.(/|$)')",
+const Path = Schema.String.check(
+  Schema.isMinLength(1),
+  Schema.isMaxLength(1024),
+  check(matches(/^[^/]/u, "must be relative to the root of the repository: no leading /")),
+  check({
+    cel: "!self.matches(r'(^|/)[.][.](/|$)')",
     message: "must not leave the repository: no .. in it",
     holds: (path) => !/(^|\/)\.\.(\/|$)/u.test(path),
-  },
-  matches(/^[^\p{Cc}\x5C]*$/u, "must not contain backslashes or control characters"),
+  }),
+  check(matches(/^[^\p{Cc}\x5C]*$/u, "must not contain backslashes or control characters")),
 )
 
-const Reference = ruled(
-  Schema.Struct({
-    tag: optional("Follow this tag.", ReferenceName),
-    semver: optional(
-      "Follow the newest tag in this semantic version range, such as `1.x` or `>=1.2.0 <2.0.0`.",
-      Schema.String.check(
-        Schema.isPattern(/^[0-9A-Za-z.*^~<>=|!, +-]{1,256}$/u, {
-          expected: "a semantic version range",
-        }),
-      ),
+const Reference = Schema.Struct({
+  tag: optional("Follow this tag.", ReferenceName),
+  semver: optional(
+    "Follow the newest tag in this semantic version range, such as `1.x` or `>=1.2.0 <2.0.0`.",
+    Schema.String.check(
+      Schema.isPattern(/^[0-9A-Za-z.*^~<>=|!, +-]{1,256}$/u, {
+        expected: "a semantic version range",
+      }),
     ),
-    commit: optional(
-      "Stay at this commit: its full lower-case hexadecimal id.",
-      Schema.String.check(
-        Schema.isPattern(/^([0-9a-f]{40}|[0-9a-f]{64})$/u, { expected: "a full commit id" }),
-      ),
+  ),
+  commit: optional(
+    "Stay at this commit: its full lower-case hexadecimal id.",
+    Schema.String.check(
+      Schema.isPattern(/^([0-9a-f]{40}|[0-9a-f]{64})$/u, { expected: "a full commit id" }),
     ),
-  }),
-  {
+  ),
+}).check(
+  check({
     cel: "[has(self.tag), has(self.semver), has(self.commit)].filter(x, x).size() == 1",
     message: "must have exactly one of tag, semver and commit",
     holds: (ref) => Object.keys(ref).length === 1,
-  },
+  }),
 )
 
 const PERCENTAGE = /^(100|[0-9]{1,2})%$/u
 
-const PruneLimit = Schema.Union([
-  Schema.Int.check(Schema.isGreaterThanOrEqualTo(0), Schema.isLessThanOrEqualTo(1_000_000)),
-  Schema.String.check(
-    Schema.isPattern(PERCENTAGE, { expected: 'a number of objects, or a percentage as "50%"' }),
-  ),
-]).annotate({
-  "x-kubernetes-validations": [
-    {
-      rule: `type(self) == int ? self >= 0 && self <= 1000000 : self.matches(r'${PERCENTAGE.source}')`,
-      message: 'must be a number of objects (0 to 1000000), or a percentage such as "50%"',
-    },
-  ],
-})
+/** The union's own sides are lost in `x-kubernetes-int-or-string`, so the rule says it all. */
+const PruneLimit = Schema.Union([Schema.Int, Schema.String]).check(
+  check({
+    cel: `type(self) == int ? self >= 0 && self <= 1000000 : self.matches(r'${PERCENTAGE.source}')`,
+    message: 'must be a number of objects (0 to 1000000), or a percentage such as "50%"',
+    holds: (limit) =>
+      typeof limit === "number" ? limit >= 0 && limit <= 1_000_000 : PERCENTAGE.test(limit),
+  }),
+)
 
 const Ignore = Schema.Struct({
   target: optional(
@@ -184,7 +183,9 @@ export const RepositorySpec = Schema.Struct({
   ),
   dependsOn: optional(
     "Names of GitRepositories in this namespace that must be Ready first.",
-    Schema.Array(Label).check(Schema.isMaxLength(50)).annotate({ "x-kubernetes-list-type": "set" }),
+    Schema.Array(Name.check(Schema.isMaxLength(63)))
+      .check(Schema.isMaxLength(50))
+      .annotate({ "x-kubernetes-list-type": "set" }),
   ),
   wait: withDefault(false, "Ready only when the applied objects are healthy.", Flag),
   force: withDefault(
@@ -241,6 +242,6 @@ export const SPEC_RULES: readonly [Rule<Located>, Rule<Located>] = [
 ]
 
 export const CheckedSpec = RepositorySpec.check(
-  filterOf(SPEC_RULES[0] as Rule<RepositorySpec>),
-  filterOf(SPEC_RULES[1] as Rule<RepositorySpec>),
+  check<RepositorySpec>(SPEC_RULES[0]),
+  check<RepositorySpec>(SPEC_RULES[1]),
 )
