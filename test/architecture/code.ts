@@ -29,6 +29,7 @@ export interface Site {
 }
 
 export interface FunctionFact extends Site {
+  /** Without the lines of the functions inside it: a service is a function full of functions. */
   readonly lines: number
   /** How deep `if`, loops, `switch` and `try` are nested in it. */
   readonly nesting: number
@@ -119,6 +120,16 @@ const nestingOf = (fn: Node): number => {
   return deepest
 }
 
+const ownLines = (fn: Node, lineAt: (offset: number) => number): number => {
+  const first = lineAt(fn.start)
+  const own = new Set(Array.from({ length: lineAt(fn.end - 1) - first + 1 }, (_, i) => first + i))
+  walk(fn["body"] as Node, (node) => {
+    if (!FUNCTIONS.has(node.type)) return
+    for (let line = lineAt(node.start) + 1; line <= lineAt(node.end - 1); line++) own.delete(line)
+  })
+  return own.size
+}
+
 /** What the export's value really is: `Effect.fn("x")(function* () {…})` is the function inside. */
 const functionIn = (init: unknown): Node | undefined => {
   if (!isNode(init)) return undefined
@@ -188,7 +199,7 @@ export const codeOf = (path: string, text: string): Code => {
       facts.calls.push({ name: `new ${nameOf(node["callee"])}`, line })
     }
     if (FUNCTIONS.has(node.type) && isNode(node["body"])) {
-      const lines = lineAt(node.end - 1) - line + 1
+      const lines = ownLines(node, lineAt)
       facts.functions.push({ name: nameOf(node["id"]), line, lines, nesting: nestingOf(node) })
     }
     if (/^Export(Named|Default)Declaration$/.test(node.type) && isNode(node["declaration"])) {

@@ -127,7 +127,7 @@ export const importRules = (dependencies: ReadonlySet<string>): ReadonlyArray<Ru
     offences: (codes) =>
       edges(codes)
         .filter(({ from, to }) => folderOf(from) !== folderOf(to) && from !== "src/App.ts")
-        .filter(({ from, to }) => PORTS[folderOf(to)] !== undefined)
+        .filter(({ to }) => PORTS[folderOf(to)] !== undefined)
         .filter(({ to }) => !isPure(to) && !PORTS[folderOf(to)]?.includes(baseOf(to)))
         .map((edge) => at(edge, `imports ${edge.to} past its port's interface`)),
     bad: [

@@ -14,8 +14,11 @@ const matches =
   (path: string, text: string): ReadonlyArray<string> =>
     [...text.matchAll(pattern)].map((m) => `${path}:${lineOf(text, m.index)}: ${m[0].trim()}`)
 
-// Written in pieces, so that this file keeps its own rule.
-const machines = ["/work", "/root", "/Users", "/home/[a-z]", "/tmp/nopea"].join("|")
+// Written in pieces, so that this file keeps its own rules.
+const slash = "/"
+const machines = ["work", "root", "Users", "home/[a-z]", "tmp/nopea"]
+  .map((f) => slash + f)
+  .join("|")
 const hosts = ["registry\\.npmjs", "proxy\\.golang", "files\\.pythonhosted", "deb\\.debian"].join(
   "|",
 )
@@ -26,7 +29,7 @@ export const installHosts = (
 ): ReadonlyArray<string> =>
   [env["npm_config_registry"], ...(env["GOPROXY"] ?? "").split(/[,|]/)].flatMap((url) => {
     const host = URL.canParse(url ?? "") ? new URL(url ?? "").host : ""
-    return host === "" ? [] : [host]
+    return /^(localhost|127\.[0-9.]+)?$/.test(host) ? [] : [host]
   })
 
 export const textRules = (
@@ -35,7 +38,9 @@ export const textRules = (
   {
     name: "no file names a folder of somebody's machine",
     offences: matches(new RegExp(`(?<![\\w.\\-/}])(${machines})(?![\\w-])[^\\s"'\`)]*`, "g")),
-    bad: [`cd ${"/work"}/main`, `"${"/root"}/.kube"`, `see ${"/home/a"}/x`, `(${"/tmp/nopea"})`],
+    bad: ["cd *work/main", '"*root/.kube"', "see *home/a/x", "(*tmp/nopea)"].map((text) =>
+      text.replace("*", slash),
+    ),
     good: ["https://example.com/work/x", "src/worker/x", "./work/x", "a /workspace", "~/.cache"],
   },
   {
@@ -46,14 +51,16 @@ export const textRules = (
         .filter((host) => text.includes(host))
         .map((host) => `${path}: ${host}`),
     ],
-    bad: [`https://${"registry.npmjs"}.org/x`, `GOPROXY=https://${"proxy.golang"}.org`],
+    bad: ["https://registry.*npmjs.org/x", "GOPROXY=https://proxy.*golang.org"].map((text) =>
+      text.replace("*", ""),
+    ),
     good: ["https://registry.example.com/team/app:1"],
   },
   {
     name: "no test is singled out",
     offences: (path, text) =>
       path.startsWith("test/") ? matches(/\b(it|test|describe)\.only\(/g)(path, text) : [],
-    bad: [`it${".only"}("x", () => {})`],
+    bad: ['it.*only("x", () => {})'.replace("*", "")],
     good: ['it("x", () => {})'],
   },
 ]
