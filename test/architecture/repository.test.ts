@@ -1,4 +1,6 @@
+import { posix } from "node:path"
 import { describe, expect, it } from "vitest"
+import { SETTINGS } from "../../src/config.ts"
 import { RANKS } from "./imports.ts"
 import { installHosts, textRules } from "./text.ts"
 import { files, folderOf, read, src } from "./tree.ts"
@@ -93,16 +95,34 @@ describe("ARCHITECTURE.md", () => {
     expect(wrong("| 0 | `domain` |")).toContain("plan")
     expect(wrong(page)).toEqual([])
   })
-  it("links only to files that exist", () => {
-    const links = [...page.matchAll(/\]\((?!https?:)([^)#]+)/g)].map((m) => m[1] ?? "")
-    expect(links.length).toBeGreaterThan(0)
-    expect(links.filter((path) => !files.some((f) => f === path || f.startsWith(path)))).toEqual([])
-  })
   it.each([
     ["ARCHITECTURE.md", 120],
     ["CONTRIBUTING.md", 60],
   ])("%s fits %i lines", (path, limit) => {
     expect(read(path).trimEnd().split("\n").length).toBeLessThanOrEqual(limit)
+  })
+})
+
+/** Links to files, from the page that has them. */
+const broken = (page: string, text: string): ReadonlyArray<string> =>
+  [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+    .map((m) => posix.join(posix.dirname(page), m[1] ?? "").replace(/\/$/, ""))
+    .filter((path) => !files.some((file) => file === path || file.startsWith(`${path}/`)))
+
+describe("pages", () => {
+  const pages = files.filter((path) => path.endsWith(".md"))
+  it("link to files that exist", () => {
+    const sample = "[a](../LICENSE) [b](adr/) [c](nowhere.md) [d](https://example.com/x)"
+    expect(broken("docs/x.md", sample)).toEqual(["docs/nowhere.md"])
+    expect(pages.flatMap((page) => broken(page, read(page)))).toEqual([])
+  })
+  it("README.md has every setting with its default, and no other", () => {
+    const rows = (text: string): ReadonlyArray<string> =>
+      [...text.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*)`)? ?\|/gm)].map((m) => `${m[1]}=${m[2] ?? ""}`)
+    expect(rows("| `NOPEA_A` | `1` | x |\n| `B` |  | y |")).toEqual(["NOPEA_A=1", "B="])
+    expect(rows(read("README.md"))).toEqual(
+      Object.values(SETTINGS).map(({ env, fallback }) => `${env}=${fallback}`),
+    )
   })
 })
 
