@@ -1,0 +1,188 @@
+/**
+ * One fair request budget for everybody: at most `limit` requests are in flight, those that wait are served
+ * in turn, one of each key. Waiting is back-pressure (each worker's own concurrency is bounded), still the
+ * places per key and the time in the queue have a limit. 429 halves the budget and pauses it; it grows back slowly.
+ */
+import { Clock, Effect, type Scope } from "effect"
+import type { KubeError } from "../domain/errors.ts"
+import type { Asked } from "./status.ts"
+import { unanswered } from "./unanswered.ts"
+
+export interface BudgetOptions {
+  /** Requests in flight at most; default 48. */
+  readonly requests?: number
+  /** Requests that may wait per key; default 20,000. */
+  readonly places?: number
+  /** Milliseconds that a request may wait for its turn; default 3 minutes. */
+  readonly patience?: number
+}
+
+export interface Budget {
+  /** Runs the effect in its turn. `key`: see `Caller.budget`. */
+  readonly run: <A, E, R>(
+    asked: Asked,
+    key: string,
+    effect: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E | KubeError, R>
+  /** The server answered 429: fewer requests, and none for so many milliseconds. */
+  readonly slowDown: (pause: number) => Effect.Effect<void>
+}
+
+interface Waiter {
+  readonly key: string
+  granted: boolean
+  wake: () => void
+}
+
+const crowded = (asked: Asked, reason: string): KubeError =>
+  unanswered(asked, {
+    code: "NOPEA-A024",
+    reason,
+    fix: "nothing, if it passes; else look at the API server's load",
+  })
+
+/** Waiting requests: one queue per key, the keys in the order of their next turn. */
+class Queues {
+  readonly #queues = new Map<string, Set<Waiter>>()
+
+  lengthOf(key: string): number {
+    return this.#queues.get(key)?.size ?? 0
+  }
+
+  add(waiter: Waiter): void {
+    const queue = this.#queues.get(waiter.key)
+    if (queue === undefined) this.#queues.set(waiter.key, new Set([waiter]))
+    else queue.add(waiter)
+  }
+
+  remove(waiter: Waiter): void {
+    const queue = this.#queues.get(waiter.key)
+    queue?.delete(waiter)
+    if (queue?.size === 0) this.#queues.delete(waiter.key)
+  }
+
+  /** The next one in turn; its key goes to the end. */
+  next(): Waiter | undefined {
+    const [found] = this.#queues
+    if (found === undefined) return undefined
+    const [key, queue] = found
+    const [waiter] = queue
+    this.#queues.delete(key)
+    if (waiter !== undefined) queue.delete(waiter)
+    if (queue.size > 0) this.#queues.set(key, queue)
+    return waiter
+  }
+}
+
+/** A halving counts for the burst of refusals that caused it. */
+const BURST = 1_000
+
+/** Who runs and who waits; every change ends with `serve`. */
+class Turns {
+  readonly #most: number
+  readonly #queues = new Queues()
+  #limit: number
+  #inFlight = 0
+  #halvedAt = Number.NEGATIVE_INFINITY
+  pausedUntil = 0
+  isPaused = false
+
+  constructor(most: number) {
+    this.#most = most
+    this.#limit = most
+  }
+
+  waiting(key: string): number {
+    return this.#queues.lengthOf(key)
+  }
+
+  serve(): void {
+    while (!this.isPaused && this.#inFlight < Math.floor(this.#limit)) {
+      const waiter = this.#queues.next()
+      if (waiter === undefined) return
+      this.#inFlight += 1
+      waiter.granted = true
+      waiter.wake()
+    }
+  }
+
+  join(key: string): Waiter {
+    const waiter: Waiter = { key, granted: false, wake: () => {} }
+    this.#queues.add(waiter)
+    this.serve()
+    return waiter
+  }
+
+  leave(waiter: Waiter): void {
+    if (waiter.granted) {
+      this.#inFlight -= 1
+      this.#limit = Math.min(this.#most, this.#limit + 1 / this.#limit)
+    } else this.#queues.remove(waiter)
+    this.serve()
+  }
+
+  /** True where nobody waits for the end of a pause yet. */
+  pause(now: number, pause: number): boolean {
+    if (now - this.#halvedAt >= BURST) {
+      this.#limit = Math.max(1, this.#limit / 2)
+      this.#halvedAt = now
+    }
+    this.pausedUntil = Math.max(this.pausedUntil, now + pause)
+    const isFirst = !this.isPaused
+    this.isPaused = true
+    return isFirst
+  }
+}
+
+const turn = (waiter: Waiter): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    if (waiter.granted) resume(Effect.void)
+    else waiter.wake = () => resume(Effect.void)
+  })
+
+const untilUnpaused = (turns: Turns): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    while (true) {
+      const left = turns.pausedUntil - (yield* Clock.currentTimeMillis)
+      if (left <= 0) break
+      yield* Effect.sleep(left)
+    }
+    turns.isPaused = false
+    turns.serve()
+  })
+
+export const makeBudget = (
+  options: BudgetOptions = {},
+): Effect.Effect<Budget, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { requests = 48, places = 20_000, patience = 180_000 } = options
+    const scope = yield* Effect.scope
+    const turns = new Turns(requests)
+
+    const awaitTurn = (asked: Asked, waiter: Waiter): Effect.Effect<void, KubeError> =>
+      waiter.granted
+        ? Effect.void
+        : Effect.timeoutOrElse(turn(waiter), {
+            duration: patience,
+            orElse: () => Effect.fail(crowded(asked, `waited ${patience / 1_000} s for its turn`)),
+          })
+
+    return {
+      run: (asked, key, effect) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.suspend(() => {
+            if (turns.waiting(key) >= places)
+              return Effect.fail(crowded(asked, `${places} requests of ${key} are waiting already`))
+            const waiter = turns.join(key)
+            return restore(Effect.andThen(awaitTurn(asked, waiter), effect)).pipe(
+              Effect.onExit(() => Effect.sync(() => turns.leave(waiter))),
+            )
+          }),
+        ),
+      slowDown: (pause) =>
+        Effect.gen(function* () {
+          const isFirst = turns.pause(yield* Clock.currentTimeMillis, pause)
+          if (isFirst) yield* Effect.forkIn(untilUnpaused(turns), scope)
+        }),
+    }
+  })

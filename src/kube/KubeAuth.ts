@@ -1,0 +1,164 @@
+/** Who we are to the API server, and how we know it: the pod's service account, or a kubeconfig. */
+import { readFile } from "node:fs/promises"
+import { homedir } from "node:os"
+import { join } from "node:path"
+import { Clock, Effect, Redacted, Semaphore } from "effect"
+import { ConfigError, type KubeError } from "../domain/errors.ts"
+import { unanswered } from "./unanswered.ts"
+
+export const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+/** PEM texts; absent: the system's authorities, no client certificate. */
+export interface Tls {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: Redacted.Redacted
+  readonly servername?: string
+  /** A kubeconfig's insecure-skip-tls-verify; never set by anything else. */
+  readonly rejectUnauthorized?: false
+}
+
+export interface Identity {
+  /** Value of the Authorization header. */
+  readonly authorization?: Redacted.Redacted
+  readonly tls: Tls
+}
+
+/** What a source of credentials gives: an identity, and until when (epoch milliseconds) it need not be read again. */
+export interface Credential {
+  readonly identity: Identity
+  readonly until: number
+}
+
+export interface Source {
+  readonly server: string
+  readonly read: Effect.Effect<Credential, KubeError>
+}
+
+export interface Access {
+  readonly server: string
+  /** The identity in force. `refused` is one that the server did not accept: it is read again. */
+  readonly identity: (refused?: Identity) => Effect.Effect<Identity, KubeError>
+}
+
+/** How long a file's content is trusted. */
+export const FRESH = 60_000
+
+const tlsText = (tls: Tls): string =>
+  JSON.stringify([
+    tls.ca,
+    tls.cert,
+    tls.key && Redacted.value(tls.key),
+    tls.servername,
+    tls.rejectUnauthorized,
+  ])
+
+/** Equal TLS settings stay one object: connections are kept as long as it is the same. */
+const keepTls = (before: Identity | undefined, after: Identity): Identity =>
+  before !== undefined && tlsText(before.tls) === tlsText(after.tls)
+    ? { ...after, tls: before.tls }
+    : after
+
+/** Reads a source once at a time and keeps what it gave. */
+export const makeAccess = (source: Source): Effect.Effect<Access> =>
+  Effect.gen(function* () {
+    const one = yield* Semaphore.make(1)
+    let kept: Credential | undefined
+
+    const valid = (refused: Identity | undefined, now: number): Identity | undefined =>
+      kept !== undefined && kept.until > now && kept.identity !== refused
+        ? kept.identity
+        : undefined
+
+    const renew = (refused: Identity | undefined) =>
+      Effect.gen(function* () {
+        const found = valid(refused, yield* Clock.currentTimeMillis)
+        if (found !== undefined) return found
+        const { identity, until } = yield* source.read
+        kept = { identity: keepTls(kept?.identity, identity), until }
+        return kept.identity
+      })
+
+    return {
+      server: source.server,
+      identity: (refused) =>
+        Effect.gen(function* () {
+          const found = valid(refused, yield* Clock.currentTimeMillis)
+          return found ?? (yield* one.withPermits(1)(renew(refused)))
+        }),
+    }
+  })
+
+export const credentialsError = (subject: string, reason: string): KubeError =>
+  unanswered(
+    { operation: "authenticate", subject, kind: "" },
+    { code: "NOPEA-A027", reason, fix: "make these credentials readable again" },
+  )
+
+const readText = (path: string): Effect.Effect<string, KubeError> =>
+  Effect.tryPromise({
+    try: () => readFile(path, "utf8"),
+    catch: (cause) =>
+      credentialsError(path, `cannot be read (${(cause as { code?: string }).code})`),
+  })
+
+/** The token is rotated by the kubelet: both files are read again at least every minute. */
+const readFolder = (folder: string): Effect.Effect<Credential, KubeError> =>
+  Effect.gen(function* () {
+    const token = (yield* readText(join(folder, "token"))).trim()
+    const ca = yield* readText(join(folder, "ca.crt"))
+    if (token === "") return yield* credentialsError(join(folder, "token"), "is empty")
+    const now = yield* Clock.currentTimeMillis
+    return {
+      identity: { authorization: Redacted.make(`Bearer ${token}`), tls: { ca } },
+      until: now + FRESH,
+    }
+  })
+
+export interface AccessOptions {
+  /** A kubeconfig file (or several, as in KUBECONFIG); empty: the pod's service account, else `~/.kube/config`. */
+  readonly kubeconfig?: string
+  readonly context?: string
+  /** Default: where the kubelet mounts it. */
+  readonly serviceAccountFolder?: string
+  readonly environment?: Readonly<Record<string, string | undefined>>
+}
+
+const hostPort = (host: string, port: string): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
+
+const inCluster = (options: AccessOptions): Source | undefined => {
+  const environment = options.environment ?? process.env
+  const host = environment["KUBERNETES_SERVICE_HOST"]
+  const port = environment["KUBERNETES_SERVICE_PORT"]
+  if (host === undefined || host === "" || port === undefined || port === "") return undefined
+  const folder = options.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER
+  return { server: `https://${hostPort(host, port)}`, read: readFolder(folder) }
+}
+
+/** The file is loaded only here: its YAML and authentication code weigh 40 MB that a pod never needs. */
+const fromKubeconfig = (path: string, context: string | undefined) =>
+  Effect.promise(() => import("./KubeConfigFile.ts")).pipe(
+    Effect.flatMap(({ openKubeconfig }) => openKubeconfig(path, context)),
+  )
+
+const noAccess = (cause: KubeError): ConfigError =>
+  new ConfigError({
+    code: "NOPEA-C030",
+    operation: "connect to",
+    subject: "the cluster",
+    reason: `${cause.subject}: ${cause.reason}`,
+    fix: "run in a pod with a service account, or set KUBECONFIG",
+    disposition: "stall",
+  })
+
+/** Chooses the source and reads it once, so that a wrong setting ends the start. */
+export const openAccess = (options: AccessOptions = {}): Effect.Effect<Access, ConfigError> =>
+  Effect.gen(function* () {
+    const pod = options.kubeconfig ? undefined : inCluster(options)
+    const path = options.kubeconfig || join(homedir(), ".kube", "config")
+    const source = pod ?? (yield* fromKubeconfig(path, options.context))
+    const access = yield* makeAccess(source)
+    yield* Effect.mapError(access.identity(), noAccess)
+    return access
+  })

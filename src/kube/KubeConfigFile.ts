@@ -1,0 +1,201 @@
+/** A kubeconfig as a source of credentials: tokens, client certificates, exec plugins, OIDC. Imported only when used. */
+import { execFile } from "node:child_process"
+import { delimiter, dirname, resolve } from "node:path"
+import { KubeConfig, type User } from "@kubernetes/client-node"
+import { Clock, Effect, Redacted } from "effect"
+import { ConfigError, type KubeError } from "../domain/errors.ts"
+import { type Credential, credentialsError, FRESH, type Source, type Tls } from "./KubeAuth.ts"
+import { oneLine } from "./status.ts"
+
+const unusable = (path: string, reason: string): ConfigError =>
+  new ConfigError({
+    code: "NOPEA-C031",
+    operation: "read kubeconfig",
+    subject: path,
+    reason: oneLine(reason, 300),
+    fix: "give a kubeconfig whose current context names a cluster and a user",
+    disposition: "stall",
+  })
+
+const load = (path: string, context: string | undefined): KubeConfig => {
+  const config = new KubeConfig()
+  const [first = "", ...others] = path.split(delimiter).filter((file) => file !== "")
+  config.loadFromFile(first)
+  for (const file of others) {
+    const more = new KubeConfig()
+    more.loadFromFile(file)
+    config.mergeConfig(more, true)
+  }
+  if (context !== undefined) config.setCurrentContext(context)
+  return config
+}
+
+/** https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins */
+interface ExecPlugin {
+  readonly command: string
+  readonly args?: ReadonlyArray<string> | null
+  readonly env?: ReadonlyArray<{ readonly name: string; readonly value: string }> | null
+  readonly apiVersion?: string
+}
+
+interface ExecStatus {
+  readonly token?: string
+  readonly clientCertificateData?: string
+  readonly clientKeyData?: string
+  readonly expirationTimestamp?: string
+}
+
+const PLUGIN_LIMIT = 60_000
+
+const pluginEnvironment = (plugin: ExecPlugin): NodeJS.ProcessEnv => ({
+  ...process.env,
+  KUBERNETES_EXEC_INFO: JSON.stringify({
+    apiVersion: plugin.apiVersion ?? "client.authentication.k8s.io/v1",
+    kind: "ExecCredential",
+    spec: { interactive: false },
+  }),
+  ...Object.fromEntries((plugin.env ?? []).map(({ name, value }) => [name, value])),
+})
+
+/** Its standard output holds the token: no message of ours ever quotes it. */
+const parseExec = (output: string): ExecStatus | undefined => {
+  try {
+    const { status } = JSON.parse(output) as { readonly status?: ExecStatus }
+    return status?.token === undefined && status?.clientCertificateData === undefined
+      ? undefined
+      : status
+  } catch {
+    return undefined
+  }
+}
+
+const runPlugin = (plugin: ExecPlugin, folder: string): Effect.Effect<ExecStatus, KubeError> =>
+  Effect.callback<ExecStatus, KubeError>((resume, signal) => {
+    const subject = `exec plugin ${plugin.command}`
+    const command = plugin.command.includes("/") ? resolve(folder, plugin.command) : plugin.command
+    const limits = { timeout: PLUGIN_LIMIT, killSignal: "SIGKILL", maxBuffer: 2 ** 20 } as const
+    const options = { ...limits, signal, env: pluginEnvironment(plugin) }
+    execFile(command, plugin.args ?? [], options, (failure, stdout, stderr) => {
+      const status = failure === null ? parseExec(stdout) : undefined
+      const why =
+        failure === null ? "did not print an ExecCredential" : `failed: ${stderr || failure.code}`
+      resume(
+        status ? Effect.succeed(status) : Effect.fail(credentialsError(subject, oneLine(why, 300))),
+      )
+    }).stdin?.end()
+  })
+
+interface HttpsOptions {
+  readonly headers?: Readonly<Record<string, string>>
+  readonly auth?: string
+  readonly ca?: Buffer | string
+  readonly cert?: Buffer | string
+  readonly key?: Buffer | string
+  readonly servername?: string
+  readonly rejectUnauthorized?: boolean
+}
+
+const text = (pem: Buffer | string): string => pem.toString()
+
+const tlsOf = (options: HttpsOptions): Tls => ({
+  ...(options.ca === undefined ? {} : { ca: text(options.ca) }),
+  ...(options.cert === undefined ? {} : { cert: text(options.cert) }),
+  ...(options.key === undefined ? {} : { key: Redacted.make(text(options.key)) }),
+  ...(options.servername === undefined ? {} : { servername: options.servername }),
+  ...(options.rejectUnauthorized === false ? { rejectUnauthorized: false } : {}),
+})
+
+const authorizationOf = (options: HttpsOptions): string | undefined =>
+  options.auth === undefined
+    ? options.headers?.["Authorization"]
+    : `Basic ${Buffer.from(options.auth).toString("base64")}`
+
+const credentialOf = (config: KubeConfig, until: number): Effect.Effect<Credential, KubeError> =>
+  Effect.tryPromise({
+    try: async () => {
+      const options: HttpsOptions = {}
+      await config.applyToHTTPSOptions(options as Parameters<KubeConfig["applyToHTTPSOptions"]>[0])
+      const authorization = authorizationOf(options)
+      const identity = { tls: tlsOf(options) }
+      return authorization === undefined
+        ? { identity, until }
+        : { identity: { ...identity, authorization: Redacted.make(authorization) }, until }
+    },
+    catch: (cause) =>
+      credentialsError("kubeconfig", oneLine(cause instanceof Error ? cause.message : "", 300)),
+  })
+
+const pluginOf = (user: User | null): ExecPlugin | undefined =>
+  user?.exec ?? user?.authProvider?.config?.exec
+
+const withExec = (config: KubeConfig, user: User, status: ExecStatus): KubeConfig => {
+  const { exec: _, authProvider: __, ...plain } = user
+  const certData = status.clientCertificateData
+  const keyData = status.clientKeyData
+  const copy = new KubeConfig()
+  copy.loadFromOptions({
+    clusters: config.clusters,
+    contexts: config.contexts,
+    currentContext: config.currentContext,
+    users: [
+      {
+        ...plain,
+        ...(status.token === undefined ? {} : { token: status.token }),
+        ...(certData === undefined ? {} : { certData: Buffer.from(certData).toString("base64") }),
+        ...(keyData === undefined ? {} : { keyData: Buffer.from(keyData).toString("base64") }),
+      },
+    ],
+  })
+  return copy
+}
+
+/** A plugin's answer holds until it expires; without an expiry until the server refuses it. */
+const expiry = (status: ExecStatus): number =>
+  status.expirationTimestamp === undefined
+    ? Number.POSITIVE_INFINITY
+    : Date.parse(status.expirationTimestamp) || 0
+
+const readCredential = (path: string, context: string | undefined) =>
+  Effect.gen(function* () {
+    const config = yield* Effect.try({
+      try: () => load(path, context),
+      catch: () => credentialsError(path, "cannot be read"),
+    })
+    const user = config.getCurrentUser()
+    const plugin = pluginOf(user)
+    if (user === null || plugin === undefined)
+      return yield* credentialOf(config, (yield* Clock.currentTimeMillis) + FRESH)
+    const status = yield* runPlugin(plugin, dirname(path.split(delimiter)[0] ?? ""))
+    return yield* credentialOf(withExec(config, user, status), expiry(status))
+  })
+
+/** Parses the file once for the server's address; `read` reads it anew, so an edited file counts. */
+export const openKubeconfig = (
+  path: string,
+  context?: string,
+): Effect.Effect<Source, ConfigError> =>
+  Effect.gen(function* () {
+    const config = yield* Effect.try({
+      try: () => load(path, context),
+      catch: (cause) =>
+        unusable(
+          path,
+          cause instanceof Error && "code" in cause
+            ? `cannot be read (${cause.code})`
+            : "is not a kubeconfig",
+        ),
+    })
+    const cluster = config.getCurrentCluster()
+    if (cluster === null || !config.getCurrentUser())
+      return yield* unusable(
+        path,
+        `context ${config.getCurrentContext()} names no cluster and user`,
+      )
+    if (config.getCurrentUser()?.impersonateUser)
+      return yield* unusable(path, "its user impersonates another one (as), which is not supported")
+    if (cluster.skipTLSVerify)
+      yield* Effect.logWarning(
+        "the kubeconfig switches TLS verification off: anybody between may read the token",
+      )
+    return { server: cluster.server.replace(/\/+$/u, ""), read: readCredential(path, context) }
+  })

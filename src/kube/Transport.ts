@@ -1,0 +1,251 @@
+/** Requests on the wire: connections, identity, deadline, the fair budget, 401 and 429; answers as text or as a stream. */
+import type { Readable } from "node:stream"
+import { Clock, Effect, Redacted, type Scope } from "effect"
+import { type Dispatcher, Pool } from "undici"
+import type { KubeError } from "../domain/errors.ts"
+import { type Budget, type BudgetOptions, makeBudget } from "./Budget.ts"
+import type { Caller } from "./Kube.ts"
+import type { Access, Identity, Tls } from "./KubeAuth.ts"
+import { refused, retryAfterOf } from "./response.ts"
+import type { Asked } from "./status.ts"
+import { broken, late, wasCut } from "./unanswered.ts"
+
+export interface TransportOptions extends BudgetOptions {
+  /** Such as `nopea/1.2.3`. */
+  readonly userAgent: string
+  /** Connections for requests; default 48. Watches have their own. */
+  readonly connections?: number
+  /** Milliseconds until a sent request is given up; default 30,000. */
+  readonly deadline?: number
+  /** Largest answer in bytes; default 128 MiB. */
+  readonly maxResponseBytes?: number
+}
+
+export interface Request {
+  readonly asked: Asked
+  readonly caller: Caller
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE"
+  /** With query. */
+  readonly path: string
+  readonly accept?: string
+  readonly contentType?: string
+  readonly body?: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+}
+
+export interface Transport {
+  /** One request in its turn; every answer but 2xx is a failure. */
+  readonly send: (request: Request) => Effect.Effect<Answer, KubeError>
+  /** An answer that is read as it comes; closed with the scope. Outside the budget. */
+  readonly open: (request: Request) => Effect.Effect<Readable, KubeError, Scope.Scope>
+}
+
+type Response = Dispatcher.ResponseData
+
+interface Pools {
+  readonly tls: Tls
+  readonly requests: Pool
+  readonly watches: Pool
+}
+
+/** https://undici.nodejs.org: HTTP/1.1, because one HTTP/2 connection applies at half the rate of many. */
+const openPools = (server: string, tls: Tls, options: TransportOptions): Pools => {
+  const { key, ...rest } = tls
+  const connect = { ...rest, ...(key === undefined ? {} : { key: Redacted.value(key) }) }
+  const common = { allowH2: false, connect: { timeout: 10_000, ...connect } }
+  const { connections = 48, maxResponseBytes = 128 * 2 ** 20 } = options
+  const requests = { ...common, connections, maxResponseSize: maxResponseBytes }
+  return {
+    tls,
+    requests: new Pool(server, { ...requests, keepAliveTimeout: 30_000, clientTtl: 600_000 }),
+    watches: new Pool(server, { ...common, headersTimeout: 0, bodyTimeout: 0 }),
+  }
+}
+
+/** The pools of the identity in force; connections that a former client certificate opened end with their requests. */
+const makePools = (server: string, options: TransportOptions) => {
+  let open: Pools | undefined
+  const close = (pools: Pools) => Promise.all([pools.requests.close(), pools.watches.close()])
+  return {
+    of: (tls: Tls): Pools => {
+      if (open?.tls === tls) return open
+      if (open !== undefined) close(open).catch(() => {})
+      open = openPools(server, tls, options)
+      return open
+    },
+    destroy: Effect.promise(async () => {
+      await Promise.all([open?.requests.destroy(), open?.watches.destroy()])
+    }),
+  }
+}
+
+const headersOf = (request: Request, identity: Identity, userAgent: string) => ({
+  "user-agent": userAgent,
+  accept: request.accept ?? "application/json",
+  ...(request.body === undefined
+    ? {}
+    : { "content-type": request.contentType ?? "application/json" }),
+  ...(identity.authorization && { authorization: Redacted.value(identity.authorization) }),
+  // The API server adds a service account's groups by itself, so no right on groups is needed.
+  ...(request.caller.impersonate && { "impersonate-user": request.caller.impersonate }),
+})
+
+/** Ends only when the connection is done with the request, also when interrupted. */
+const settle = <A>(
+  asked: Asked,
+  run: (signal: AbortSignal) => Promise<A>,
+): Effect.Effect<A, KubeError> =>
+  Effect.callback<A, KubeError>((resume, signal) => {
+    const settled = run(signal).then(
+      (value) => resume(Effect.succeed(value)),
+      (cause: unknown) => resume(Effect.fail(broken(asked, cause))),
+    )
+    return Effect.promise(() => settled)
+  })
+
+interface Raw extends Answer {
+  readonly retryAfter: number | undefined
+}
+
+const readWhole = async (response: Response, now: number): Promise<Raw> => ({
+  status: response.statusCode,
+  body: await response.body.text(),
+  retryAfter: retryAfterOf(response.headers["retry-after"], now),
+})
+
+const isSuccess = (status: number): boolean => status >= 200 && status < 300
+
+/** What every request needs. */
+interface Wire {
+  readonly access: Access
+  readonly budget: Budget
+  readonly pools: ReturnType<typeof makePools>
+  /** Path of the server's address: clusters behind a proxy have one. */
+  readonly prefix: string
+  readonly userAgent: string
+  readonly deadline: number
+}
+
+const start = (
+  wire: Wire,
+  use: { readonly pool: Pool; readonly identity: Identity; readonly signal: AbortSignal },
+  request: Request,
+): Promise<Response> =>
+  use.pool.request({
+    method: request.method,
+    path: wire.prefix + request.path,
+    headers: headersOf(request, use.identity, wire.userAgent),
+    body: request.body ?? null,
+    signal: use.signal,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
+
+/** The deadline is ours (virtual in tests); undici's own timers stay off. */
+const bounded = <A>(
+  wire: Wire,
+  asked: Asked,
+  run: (signal: AbortSignal) => Promise<A>,
+): Effect.Effect<A, KubeError> =>
+  Effect.timeoutOrElse(settle(asked, run), {
+    duration: wire.deadline,
+    orElse: () => Effect.fail(late(asked, wire.deadline)),
+  })
+
+const exchange = (
+  wire: Wire,
+  request: Request,
+  identity: Identity,
+): Effect.Effect<Raw, KubeError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const pool = wire.pools.of(identity.tls).requests
+    const read = async (signal: AbortSignal) =>
+      readWhole(await start(wire, { pool, identity, signal }, request), now)
+    return bounded(wire, request.asked, read)
+  })
+
+/** Once more with new credentials where the server does not accept the ones in use. */
+const identified = <A extends { readonly status: number }>(
+  wire: Wire,
+  use: (identity: Identity) => Effect.Effect<A, KubeError>,
+): Effect.Effect<A, KubeError> =>
+  Effect.gen(function* () {
+    const identity = yield* wire.access.identity()
+    const answer = yield* use(identity)
+    return answer.status === 401 ? yield* use(yield* wire.access.identity(identity)) : answer
+  })
+
+const attempt = (wire: Wire, request: Request): Effect.Effect<Answer, KubeError> =>
+  Effect.gen(function* () {
+    const { asked, caller } = request
+    const raw = yield* identified(wire, (identity) =>
+      wire.budget.run(asked, caller.budget, exchange(wire, request, identity)),
+    )
+    return isSuccess(raw.status) ? raw : yield* refused(asked, raw)
+  })
+
+const LONGEST_PAUSE = 30_000
+const TRIES = 4
+
+/** 429 was not processed, a cut read had no effect: both may be sent again; the budget makes 429 wait. */
+const send = (wire: Wire, request: Request, tries = TRIES): Effect.Effect<Answer, KubeError> =>
+  Effect.matchEffect(attempt(wire, request), {
+    onSuccess: Effect.succeed,
+    onFailure: (error) =>
+      Effect.gen(function* () {
+        const pause = error.retryAfter ?? 1_000
+        if (error.status === 429) yield* wire.budget.slowDown(Math.min(pause, LONGEST_PAUSE))
+        const isRefused = error.status === 429 && pause <= LONGEST_PAUSE
+        const isCut = wasCut(error) && request.method === "GET"
+        if (tries <= 1 || !(isRefused || isCut)) return yield* error
+        if (isCut) yield* Effect.sleep(100 * 2 ** (TRIES - tries))
+        return yield* send(wire, request, tries - 1)
+      }),
+  })
+
+type Opened = Raw | { readonly status: number; readonly stream: Readable }
+
+const open = (wire: Wire, request: Request): Effect.Effect<Readable, KubeError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const life = yield* Effect.acquireRelease(
+      Effect.sync(() => new AbortController()),
+      (controller) => Effect.sync(() => controller.abort()),
+    )
+    const begin =
+      (identity: Identity) =>
+      async (signal: AbortSignal): Promise<Opened> => {
+        signal.addEventListener("abort", () => life.abort(), { once: true })
+        const pool = wire.pools.of(identity.tls).watches
+        const response = await start(wire, { pool, identity, signal: life.signal }, request)
+        const status = response.statusCode
+        return isSuccess(status) ? { status, stream: response.body } : readWhole(response, 0)
+      }
+    const opened = yield* identified<Opened>(wire, (identity) =>
+      bounded(wire, request.asked, begin(identity)),
+    )
+    return "stream" in opened ? opened.stream : yield* refused(request.asked, opened)
+  })
+
+export const makeTransport = (
+  access: Access,
+  options: TransportOptions,
+): Effect.Effect<Transport, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { deadline = 30_000, userAgent } = options
+    const { origin, pathname } = new URL(access.server)
+    const pools = yield* Effect.acquireRelease(
+      Effect.sync(() => makePools(origin, options)),
+      (held) => held.destroy,
+    )
+    const budget = yield* makeBudget(options)
+    const prefix = pathname.replace(/\/+$/u, "")
+    const wire: Wire = { access, budget, pools, prefix, userAgent, deadline }
+    return {
+      send: (request) => send(wire, request),
+      open: (request) => open(wire, request),
+    }
+  })
