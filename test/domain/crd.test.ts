@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises"
 import { expect, it } from "vitest"
 import { crd } from "../../src/domain/crd.ts"
 import { RepositorySpec } from "../../src/domain/repository.ts"
-import { crdText, FILE } from "../../tools/crd.ts"
+import { FILE, fileText } from "../../tools/crd.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: an unstructured object has no narrower honest type here
 type Tree = any
@@ -19,7 +19,7 @@ const walk = function* (node: Tree, path: string): Generator<readonly [string, T
 }
 
 it("deploy/crd holds what the schemas say: run `npm run crd` after a change", async () => {
-  expect(await readFile(FILE, "utf8")).toBe(crdText())
+  expect(await readFile(FILE, "utf8")).toBe(fileText())
 })
 
 it("every field of the spec is described for kubectl explain", () => {
