@@ -1,0 +1,132 @@
+/** Runs one git command in its own process group: bytes in, bytes out, a deadline, and an end that is an end. */
+import { type ChildProcess, spawn } from "node:child_process"
+import type { Readable } from "node:stream"
+import { type Duration, Effect, Option } from "effect"
+import type { Environment } from "./environment.ts"
+
+export interface GitCommand {
+  readonly args: ReadonlyArray<string>
+  readonly cwd: string
+  readonly env: Environment
+  readonly stdin?: string
+  /** Standard output beyond this ends the process. */
+  readonly maxBytes: number
+  readonly limit: Duration.Duration
+}
+
+/** `unstarted`: there is no such program, or no process to be had; `stderr` says why. */
+export interface Finished {
+  readonly how: "exited" | "timedOut" | "overflowed" | "unstarted"
+  /** -1 where a signal ended it. */
+  readonly code: number
+  readonly stdout: ReadonlyArray<Uint8Array>
+  readonly stderr: string
+  /** The curl trace of descriptor 3. */
+  readonly trace: string
+}
+
+const FORCE_KILL_AFTER = "2 seconds"
+const TAIL = 16_384
+
+/** Keeps the end of a stream that may never end. */
+const tailOf = (stream: Readable): (() => string) => {
+  let kept = ""
+  stream.setEncoding("utf8").on("data", (text: string) => {
+    kept = (kept + text).slice(-TAIL)
+  })
+  stream.on("error", () => {})
+  return () => kept
+}
+
+/** The group outlives its leader for as long as one of its processes runs. */
+const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // ESRCH: the whole group is gone.
+  }
+}
+
+const awaitClose = (running: Running): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const closed = () => resume(Effect.void)
+    if (running.isClosed()) closed()
+    else running.child.once("close", closed)
+    return Effect.sync(() => running.child.off("close", closed))
+  }).pipe(Effect.interruptible, Effect.timeoutOption(FORCE_KILL_AFTER), Effect.asVoid)
+
+/** Asks, then forces whoever is left; one that left the group cannot hold the caller by a pipe. */
+const terminate = (running: Running): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    if (running.isClosed()) return
+    signalGroup(running.child, "SIGTERM")
+    yield* awaitClose(running)
+    signalGroup(running.child, "SIGKILL")
+    yield* awaitClose(running)
+    for (const stream of running.child.stdio) stream?.destroy()
+  })
+
+interface Running {
+  readonly child: ChildProcess
+  readonly isClosed: () => boolean
+}
+
+const unstarted = (error: unknown): Finished => ({
+  how: "unstarted",
+  code: -1,
+  stdout: [],
+  stderr: String(error),
+  trace: "",
+})
+
+const start = (command: GitCommand, done: (finished: Finished) => void): Running => {
+  const { cwd, env, maxBytes } = command
+  const stdio = ["pipe", "pipe", "pipe", "pipe"] as const
+  const child = spawn("git", command.args, { cwd, env, detached: true, stdio: [...stdio] })
+  let isClosed = false
+  child.on("error", (error) => {
+    isClosed = true
+    done(unstarted(error))
+  })
+  const [stdin, out, err, extra] = child.stdio
+  const stdout: Uint8Array[] = []
+  let size = 0
+  const stderr = tailOf(err as Readable)
+  const trace = tailOf(extra as Readable)
+  out
+    ?.on("error", () => {})
+    .on("data", (chunk: Uint8Array) => {
+      size += chunk.length
+      if (size <= maxBytes) stdout.push(chunk)
+      else signalGroup(child, "SIGKILL")
+    })
+  stdin?.on("error", () => {}).end(command.stdin ?? "")
+  child.once("close", (code) => {
+    isClosed = true
+    const how = size > maxBytes ? "overflowed" : "exited"
+    done({ how, code: code ?? -1, stdout, stderr: stderr(), trace: trace() })
+  })
+  return { child, isClosed: () => isClosed }
+}
+
+const spawned = (command: GitCommand): Effect.Effect<Finished> =>
+  Effect.callback<Finished>((resume) => {
+    try {
+      const running = start(command, (finished) => resume(Effect.succeed(finished)))
+      return terminate(running)
+    } catch (error) {
+      resume(Effect.succeed(unstarted(error)))
+      return Effect.void
+    }
+  })
+
+const timedOut: Finished = { how: "timedOut", code: -1, stdout: [], stderr: "", trace: "" }
+
+/** Never fails: what the end means is the caller's to say. Returns, or is interrupted, when the whole group is dead. */
+export const runGit = (command: GitCommand): Effect.Effect<Finished> =>
+  Effect.timeoutOption(spawned(command), command.limit).pipe(
+    Effect.map(Option.getOrElse(() => timedOut)),
+  )
+
+export const textOf = (finished: Finished): string => Buffer.concat(finished.stdout).toString()

@@ -1,0 +1,178 @@
+/** What can go wrong with a repository: the table of codes, and from git's words and HTTP's numbers to a row of it. */
+import { type Disposition, GitError } from "../domain/errors.ts"
+
+interface Row {
+  readonly code: string
+  readonly disposition: Disposition
+  readonly fix: string
+}
+
+const row = (code: string, disposition: Disposition, fix: string): Row => ({
+  code: `NOPEA-${code}`,
+  disposition,
+  fix,
+})
+
+/** Codes are never reused. */
+export const FAULTS = {
+  unreachable: row(
+    "G001",
+    "retry",
+    "check the host in spec.url, DNS, network policies and the proxy",
+  ),
+  timeout: row("G002", "retry", "check that the Git server is healthy and reachable"),
+  authentication: row(
+    "G003",
+    "stall",
+    "give spec.secretRef credentials that may read this repository (a private or missing repository also asks for them)",
+  ),
+  forbidden: row("G004", "stall", "allow these credentials to read the repository"),
+  repositoryMissing: row(
+    "G005",
+    "stall",
+    "correct spec.url, or give the credentials access to the repository",
+  ),
+  branchMissing: row("G006", "wait", "push the branch, or correct spec.branch"),
+  emptyRepository: row("G007", "wait", "push a first commit"),
+  pathMissing: row("G008", "stall", "correct spec.path, or commit files there"),
+  tls: row(
+    "G009",
+    "stall",
+    "put the certificate authority into ca.crt of spec.secretRef, or mend the server's certificate",
+  ),
+  hostKey: row("G010", "stall", "put the server's public key into known_hosts of spec.secretRef"),
+  rateLimited: row(
+    "G011",
+    "retry",
+    "lengthen spec.interval, use a webhook, or use credentials with a higher limit",
+  ),
+  redirect: row("G012", "stall", "set spec.url to the address that the server redirects to"),
+  serverError: row("G013", "retry", "check the health of the Git server"),
+  corrupted: row("G014", "retry", "check the disk below NOPEA_DATA_DIR; its contents may be lost"),
+  diskFull: row("G015", "retry", "give NOPEA_DATA_DIR more space"),
+  tooLarge: row(
+    "G016",
+    "stall",
+    "narrow spec.path, split the repository, or raise NOPEA_MIRROR_MAX_BYTES",
+  ),
+  urlRefused: row("G017", "stall", "set spec.url to an https:// address, without credentials"),
+  plainCredentials: row("G018", "stall", "use https://, or remove spec.secretRef"),
+  fileRefused: row("G019", "stall", "use https://, or set NOPEA_ALLOW_FILE_URLS"),
+  sshUnsupported: row("G020", "stall", "use https:// with a token"),
+  gitMissing: row("G021", "stall", "install git 2.39 or newer into the controller's image"),
+  branchRefused: row("G022", "stall", "set spec.branch to a valid branch name, such as main"),
+  credentialsRefused: row("G023", "stall", "store the credentials as one line without spaces"),
+  badAnswer: row("G024", "retry", "check that spec.url is a Git repository, and the proxy between"),
+  unsupported: row("G025", "stall", "serve the repository over Git's smart HTTP protocol, SHA-1"),
+  gone: row("G026", "retry", "nothing: the next sync fetches the branch's head"),
+  pathRefused: row("G027", "stall", "use paths inside the repository, without .. or .git"),
+  dataDir: row("G028", "stall", "make NOPEA_DATA_DIR a directory that the controller may write"),
+  unknown: row("G099", "retry", "read the reason; the controller retries"),
+} as const satisfies Record<string, Row>
+
+export type Fault = keyof typeof FAULTS
+
+/** Where a failure happened: the port's verb, and the repository as a person may read it. */
+export interface Place {
+  readonly operation: string
+  readonly subject: string
+}
+
+export const gitError = (
+  fault: Fault,
+  place: Place,
+  reason: string,
+  retryAfter?: number,
+): GitError =>
+  new GitError({
+    ...FAULTS[fault],
+    operation: place.operation,
+    subject: place.subject,
+    reason,
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  })
+
+/** The first pattern that matches decides. */
+const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
+  ["diskFull", /no space left on device|disk quota exceeded/iu],
+  ["unsupported", /dumb http transport|does not support shallow|mismatched algorithms/iu],
+  ["branchMissing", /couldn't find remote ref/iu],
+  ["authentication", /could not read (username|password)|authentication failed/iu],
+  ["hostKey", /host key verification failed/iu],
+  [
+    "unreachable",
+    /could ?n[o']t (resolve|connect)|failed to connect|connection (?:refused|reset)|no route to host|unreachable/iu,
+  ],
+  ["timeout", /operation too slow|timed out/iu],
+  ["tls", /certificate|\bssl\b|\btls\b|gnutls|x509/iu],
+  ["redirect", /unable to update url base from redirection|maximum .*redirects/iu],
+  [
+    "repositoryMissing",
+    /repository '?.*'? ?(not found|does not exist)|does not appear to be a git repository|no such repository/iu,
+  ],
+  ["gone", /not our ref|unadvertised object|not a valid object name|not a tree object/iu],
+  [
+    "corrupted",
+    /\.lock': file exists|cannot lock ref|not a git repository|is corrupt|is empty|bad object|bad tree|packfile|index file|pack has|inflate: data stream|shallow file has changed|does not point to a valid object|did not send all necessary objects|missing necessary objects|unable to (read|parse|load|find)|unresolved delta|bad signature|hash mismatch/iu,
+  ],
+  [
+    "badAnswer",
+    /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|remote error|curl \d+/iu,
+  ],
+  ["dataDir", /permission denied|read-only file system/iu],
+]
+
+const byStatus = (status: number, retryAfter: number | undefined): Fault | undefined => {
+  if (status === 429 || (status === 403 && retryAfter !== undefined)) return "rateLimited"
+  if (status === 401 || status === 407) return "authentication"
+  if (status === 403) return "forbidden"
+  if (status === 404 || status === 410) return "repositoryMissing"
+  if (status >= 300 && status < 400) return "redirect"
+  return status >= 500 ? "serverError" : undefined
+}
+
+/** A repository called `certificate` is no certificate problem. */
+const QUOTED_URL = /'[^'\n]*:\/\/[^'\n]*'/gu
+
+/** Everything a failed git process left behind. */
+export interface Traces {
+  readonly stderr: string
+  /** The last HTTP answer's status; 0 without one. */
+  readonly status: number
+  /** Milliseconds. */
+  readonly retryAfter?: number | undefined
+}
+
+export const faultOf = ({ stderr, status, retryAfter }: Traces): Fault =>
+  byStatus(status, retryAfter) ??
+  SAID.find(([, pattern]) => pattern.test(stderr.replace(QUOTED_URL, "")))?.[0] ??
+  (status >= 400 ? "badAnswer" : "unknown")
+
+/** How long to stay away from a server that limits without saying for how long. */
+export const DEFAULT_REST = 60_000
+
+/** Text that may leave this folder: without the secrets, without user names in URLs, without header values. */
+export const redact = (text: string, secrets: ReadonlyArray<string>): string =>
+  secrets
+    .filter((secret) => secret !== "")
+    .sort((a, b) => b.length - a.length)
+    .reduce((left, secret) => left.split(secret).join("***"), text)
+    .replace(/\/\/[^/@\s]*@/gu, "//")
+    .replace(/((?:authorization|extraheader)\s*[:=]).*/giu, "$1 ***")
+
+const MAX_REASON = 400
+const isControl = /[^\P{Cc}\n]|\p{Cf}/gu
+
+/** The telling lines of git's stderr, bounded, free of control characters. */
+export const reasonOf = (stderr: string, secrets: ReadonlyArray<string>): string => {
+  const lines = redact(stderr, secrets).replace(isControl, "").split("\n")
+  const said = lines.filter((line) => /^(fatal|error|remote): ?\S/u.test(line))
+  const text = (said.length > 0 ? said : lines)
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+    .join("; ")
+  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text || "git said nothing"
+}
+
+export const isFault = (error: GitError, ...faults: ReadonlyArray<Fault>): boolean =>
+  faults.some((fault) => FAULTS[fault].code === error.code)

@@ -1,0 +1,185 @@
+/** What git writes, as values: ls-remote, ls-tree -z, cat-file --batch, commits, and the headers of a curl trace. */
+import { Result } from "effect"
+import type { BlobId, Commit, CommitId, TreeEntry } from "../domain/source.ts"
+
+const OID = "[0-9a-f]{40}(?:[0-9a-f]{24})?"
+const decoder = new TextDecoder()
+
+const REF = new RegExp(`^(${OID})\t(.+)$`, "u")
+
+/** Commits by ref name; lines of another form are not there. */
+export const parseLsRemote = (text: string): ReadonlyMap<string, CommitId> => {
+  const refs = new Map<string, CommitId>()
+  for (const line of text.split("\n")) {
+    const [, id, ref] = REF.exec(line) ?? []
+    if (id !== undefined && ref !== undefined) refs.set(ref, id)
+  }
+  return refs
+}
+
+const MODES: Readonly<Record<string, TreeEntry["mode"]>> = {
+  "100644": "file",
+  "100664": "file",
+  "100755": "executable",
+  "120000": "symlink",
+  "160000": "submodule",
+}
+
+const ENTRY = new RegExp(`^(\\d{6}) (?:blob|commit) (${OID})\t(.+)$`, "su")
+
+/** A tree can be forged to name places outside it. */
+const staysInside = (path: string): boolean =>
+  path
+    .split("/")
+    .every((part) => part !== "" && part !== "." && part !== ".." && !/^\.git$/iu.test(part))
+
+/** `ls-tree -r -z`, in its own order (bytes of the path); fails with the offending record. */
+export const parseTree = (text: string): Result.Result<ReadonlyArray<TreeEntry>, string> => {
+  const entries: TreeEntry[] = []
+  for (const record of text.split("\0")) {
+    if (record === "") continue
+    const [, mode = "", blob = "", path = ""] = ENTRY.exec(record) ?? []
+    const kind = MODES[mode]
+    if (kind === undefined || !staysInside(path)) {
+      return Result.fail(JSON.stringify(record.slice(0, 200)))
+    }
+    entries.push({ path, blob, mode: kind })
+  }
+  return Result.succeed(entries)
+}
+
+/** Answers of one `cat-file --batch`, by object id; `missing` as they were asked for. */
+export interface Batch {
+  readonly objects: ReadonlyMap<BlobId, Uint8Array>
+  readonly missing: ReadonlyArray<string>
+  /** False: the stream broke off, or is not what git writes. */
+  readonly isWhole: boolean
+}
+
+/** Reads forward over chunks as they came; every byte is copied once, so no answer keeps another's memory. */
+class Chunks {
+  #chunk = 0
+  #at = 0
+  readonly #chunks: ReadonlyArray<Uint8Array>
+
+  constructor(chunks: ReadonlyArray<Uint8Array>) {
+    this.#chunks = chunks
+  }
+
+  take(size: number): Uint8Array | undefined {
+    const taken = new Uint8Array(size)
+    let filled = 0
+    while (filled < size) {
+      const piece = this.#chunks[this.#chunk]?.subarray(this.#at, this.#at + size - filled)
+      if (piece === undefined) return undefined
+      taken.set(piece, filled)
+      filled += piece.length
+      this.#skip(piece.length)
+    }
+    return taken
+  }
+
+  /** Without its line feed; `undefined` where no line feed follows. */
+  line(): string | undefined {
+    const pieces: Uint8Array[] = []
+    for (let chunk = this.#chunks[this.#chunk]; chunk; chunk = this.#chunks[this.#chunk]) {
+      const end = chunk.indexOf(10, this.#at)
+      const piece = chunk.subarray(this.#at, end < 0 ? chunk.length : end)
+      pieces.push(piece)
+      this.#skip(piece.length + (end < 0 ? 0 : 1))
+      if (end >= 0) return pieces.map((part) => decoder.decode(part)).join("")
+    }
+    return undefined
+  }
+
+  get isAtEnd(): boolean {
+    while (this.#chunks[this.#chunk]?.length === 0) this.#chunk += 1
+    return this.#chunk >= this.#chunks.length
+  }
+
+  #skip(size: number): void {
+    this.#at += size
+    while (this.#at >= (this.#chunks[this.#chunk]?.length ?? Number.POSITIVE_INFINITY)) {
+      this.#at -= this.#chunks[this.#chunk]?.length ?? 0
+      this.#chunk += 1
+    }
+  }
+}
+
+const HEADER = new RegExp(`^(${OID}) [a-z]+ (\\d+)$`, "u")
+
+export const parseBatch = (chunks: ReadonlyArray<Uint8Array>): Batch => {
+  const stream = new Chunks(chunks)
+  const objects = new Map<BlobId, Uint8Array>()
+  const missing: string[] = []
+  while (!stream.isAtEnd) {
+    const header = stream.line() ?? ""
+    const [, oid, size] = HEADER.exec(header) ?? []
+    if (oid === undefined) {
+      if (!header.endsWith(" missing")) return { objects, missing, isWhole: false }
+      missing.push(header.slice(0, -" missing".length))
+      continue
+    }
+    const bytes = stream.take(Number(size))
+    if (bytes === undefined || stream.line() !== "") return { objects, missing, isWhole: false }
+    objects.set(oid, bytes)
+  }
+  return { objects, missing, isWhole: true }
+}
+
+const MAX_MESSAGE = 500
+
+/** A commit object's text. */
+export const parseCommit = (sha: CommitId, bytes: Uint8Array): Commit => {
+  const text = decoder.decode(bytes)
+  const end = text.indexOf("\n\n")
+  const head = end < 0 ? text : text.slice(0, end)
+  const message = end < 0 ? "" : (text.slice(end).trimStart().split("\n", 1)[0] ?? "")
+  const author = /^author .*?<([^>\n]*)>/mu.exec(head)?.[1] ?? ""
+  const seconds = Number(/^committer .*> (\d{1,12})/mu.exec(head)?.[1] ?? 0)
+  const time = new Date(seconds * 1000).toISOString().replace(".000Z", "Z")
+  return { sha, message: message.trimEnd().slice(0, MAX_MESSAGE), author, time }
+}
+
+/** Of the last HTTP answer. */
+export interface Answered {
+  /** 0: there was none. */
+  readonly status: number
+  /** Milliseconds from `now` on. */
+  readonly retryAfter?: number
+}
+
+const MAX_REST = 3_600_000
+
+const restOf = (header: (name: string) => string | undefined, now: number): number | undefined => {
+  const asked = header("retry-after")
+  if (asked !== undefined)
+    return /^\d+$/u.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now
+  const isSpent = header("x-ratelimit-remaining") === "0" || header("ratelimit-remaining") === "0"
+  const reset = isSpent ? (header("x-ratelimit-reset") ?? header("ratelimit-reset")) : undefined
+  return reset === undefined ? undefined : Number(reset) * 1000 - now
+}
+
+/** From GIT_TRACE_CURL: https://git-scm.com/docs/git#Documentation/git.txt-codeGITTRACECURLcode */
+export const parseTrace = (trace: string, now: number): Answered => {
+  const received = [...trace.matchAll(/<= Recv header: (.*)/gu)].map(([, line]) => line ?? "")
+  const last = received.findLastIndex((line) => /^HTTP\/\S+ \d{3}/u.test(line))
+  if (last < 0) return { status: 0 }
+  const status = Number(/ (\d{3})/u.exec(received[last] ?? "")?.[1])
+  const headers = new Map(
+    received.slice(last + 1).map((line): [string, string] => {
+      const colon = line.indexOf(":")
+      return [line.slice(0, Math.max(colon, 0)).toLowerCase(), line.slice(colon + 1).trim()]
+    }),
+  )
+  const rest = restOf((name) => headers.get(name), now)
+  return rest === undefined || Number.isNaN(rest)
+    ? { status }
+    : { status, retryAfter: Math.min(Math.max(rest, 0), MAX_REST) }
+}
+
+/** `git version 2.39.5 (Apple Git-154)` -> [2, 39]. */
+export const parseVersion = (text: string): readonly [number, number] | undefined => {
+  const [, major, minor] = /git version (\d+)\.(\d+)/u.exec(text) ?? []
+  return major === undefined ? undefined : [Number(major), Number(minor)]
+}
