@@ -1,5 +1,5 @@
 /** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
-import { Context, type Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { ObjectKey, SourcePosition } from "../domain/object.ts"
 import type { RepositoryStatus } from "../domain/repository.ts"
 import type { BlobId, Commit, CommitId } from "../domain/source.ts"
@@ -40,3 +40,37 @@ export class Cache extends Context.Service<
     readonly drop: (repository: string) => Effect.Effect<void>
   }
 >()("nopea/cache/Cache") {}
+
+/** The least recently written go first: they are rebuilt when they are needed again. */
+const table = <A>(limit: number): Table<A> & { readonly drop: (repository: string) => void } => {
+  const rows = new Map<string, A>()
+  const set = (repository: string, value: A) => {
+    rows.delete(repository)
+    rows.set(repository, value)
+    for (const oldest of rows.keys()) {
+      if (rows.size <= limit) return
+      rows.delete(oldest)
+    }
+  }
+  return {
+    get: (repository) => Effect.sync(() => rows.get(repository)),
+    set: (repository, value) => Effect.sync(() => set(repository, value)),
+    drop: (repository) => void rows.delete(repository),
+  }
+}
+
+/** In memory, at most `limit` repositories per table. */
+export const layer = (limit = 10_000): Layer.Layer<Cache> =>
+  Layer.sync(Cache, () => {
+    const tables = {
+      commits: table<Worked>(limit),
+      resources: table<ReadonlyMap<ObjectKey, LiveObject>>(limit),
+      states: table<RepositoryStatus>(limit),
+      applied: table<ReadonlyMap<ObjectKey, Applied>>(limit),
+    }
+    const drop = (repository: string) =>
+      Effect.sync(() => {
+        for (const rows of Object.values(tables)) rows.drop(repository)
+      })
+    return Cache.of({ ...tables, drop })
+  })

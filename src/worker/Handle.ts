@@ -1,0 +1,132 @@
+/** What outlives an incarnation of a worker: its mailbox, the newest GitRepository, and what runs now. */
+import { Cause, Deferred, Effect, Exit, Latch, type Result } from "effect"
+import type { SyncError } from "../domain/errors.ts"
+import type { SyncOutcome } from "../domain/outcome.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { Trigger, TriggerKind } from "../domain/trigger.ts"
+import { hasRoom, offer, type Request, type Slots, take } from "./mailbox.ts"
+import { SyncRefused, type WhyRefused } from "./refused.ts"
+import { changeOf } from "./state.ts"
+
+export type Reply = Deferred.Deferred<SyncOutcome, SyncError | SyncRefused>
+export type Answer = Result.Result<SyncOutcome, SyncError | SyncRefused>
+
+export interface Running {
+  readonly trigger: Trigger
+  readonly syncId: string
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}
+
+/** What people and providers wait for: it ends the pause after a crash early. */
+const URGENT: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
+
+/** Every method is synchronous, so none can be interrupted halfway. One consumer: the worker's loop. */
+export class WorkerHandle {
+  readonly key: string
+  readonly uid: string
+  #repository: GitRepository
+  #slots: Slots<Reply> = new Map()
+  #served: Request<Reply> | undefined
+  #running: Running | undefined
+  #isClosed = false
+  readonly #waiting = Latch.makeUnsafe(false)
+  readonly #urgent = Latch.makeUnsafe(false)
+  readonly #idle = Latch.makeUnsafe(true)
+
+  constructor(repository: GitRepository) {
+    this.key = keyOf(repository)
+    this.uid = repository.metadata.uid
+    this.#repository = repository
+  }
+
+  /** The newest one; a sync reads it as it starts. */
+  get repository(): GitRepository {
+    return this.#repository
+  }
+  get running(): Running | undefined {
+    return this.#running
+  }
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+  /** Resumes while a request waits. */
+  get waiting(): Effect.Effect<void> {
+    return this.#waiting.await
+  }
+  /** Resumes while a webhook, a caller or a new spec waits. */
+  get urgent(): Effect.Effect<void> {
+    return this.#urgent.await
+  }
+  /** Resumes while no request is served. */
+  get idle(): Effect.Effect<void> {
+    return this.#idle.await
+  }
+
+  /** Never blocks, never grows: one slot per kind of trigger. A closed mailbox refuses. */
+  offer(trigger: Trigger, reply?: Reply): void {
+    const why = this.#isClosed ? "stopped" : hasRoom(this.#slots, trigger.kind) ? undefined : "busy"
+    if (reply !== undefined && why !== undefined) this.#refuse([reply], why)
+    if (this.#isClosed) return
+    const replies = reply === undefined || why !== undefined ? [] : [reply]
+    this.#slots = offer(this.#slots, { trigger, replies })
+    if (URGENT.has(trigger.kind)) this.#urgent.openUnsafe()
+    this.#waiting.openUnsafe()
+  }
+
+  /** Keeps the newest GitRepository; what matters to a sync asks for one. */
+  respec(repository: GitRepository): void {
+    const kind = changeOf(this.#repository, repository)
+    this.#repository = repository
+    if (kind !== undefined) this.offer({ kind })
+  }
+
+  /** The next request: whoever takes it must `settle` it. */
+  take(): Request<Reply> | undefined {
+    const taken = this.#isClosed ? undefined : take(this.#slots)
+    if (taken === undefined) return undefined
+    this.#slots = taken.rest
+    if (taken.rest.size === 0) this.#waiting.closeUnsafe()
+    if (![...URGENT].some((kind) => taken.rest.has(kind))) this.#urgent.closeUnsafe()
+    this.#idle.closeUnsafe()
+    this.#served = taken.request
+    return taken.request
+  }
+
+  begin(running: Running): void {
+    this.#running = running
+  }
+
+  /** Answers every caller of the request, also after a crash or a stop. */
+  settle(exit: Exit.Exit<Answer>): void {
+    const replies = this.#served?.replies ?? []
+    this.#served = undefined
+    this.#running = undefined
+    if (Exit.isSuccess(exit)) {
+      for (const reply of replies) Deferred.doneUnsafe(reply, Effect.fromResult(exit.value))
+    } else this.#refuse(replies, Cause.hasDies(exit.cause) ? "crashed" : "stopped")
+    this.#idle.openUnsafe()
+  }
+
+  /** Takes nothing more; who waits in the mailbox is refused. A running sync may still end. */
+  close(): void {
+    this.#isClosed = true
+    this.#waiting.closeUnsafe()
+    this.#refuse(
+      [...this.#slots.values()].flatMap(({ replies }) => replies),
+      "stopped",
+    )
+    this.#slots = new Map()
+  }
+
+  /** Nobody waits any longer for a sync that may not end soon. */
+  abandon(): void {
+    this.close()
+    this.#refuse(this.#served?.replies ?? [], "stopped")
+  }
+
+  #refuse(replies: ReadonlyArray<Reply>, why: WhyRefused): void {
+    const refused = Effect.fail(new SyncRefused({ repository: this.key, why }))
+    for (const reply of replies) Deferred.doneUnsafe(reply, refused)
+  }
+}

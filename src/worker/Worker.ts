@@ -1,0 +1,112 @@
+/** One incarnation of the actor: waits for its mailbox and its timers, runs one sync at a time. */
+import { Clock, Duration, Effect, Random, Result } from "effect"
+import type { GitRepository } from "../domain/repository.ts"
+import type { Trigger } from "../domain/trigger.ts"
+import { ulid } from "../domain/ulid.ts"
+import { Reporter } from "../report/Reporter.ts"
+import type { Answer, Reply, WorkerHandle } from "./Handle.ts"
+import type { Request } from "./mailbox.ts"
+import { SyncRefused } from "./refused.ts"
+import { Syncer } from "./Syncer.ts"
+import { IDLE, isSuspended, type Step, step, type WorkerEvent, type WorkerState } from "./state.ts"
+import { type Timers, tick } from "./timers.ts"
+
+/** A sync that ends sooner is told once, when it has ended. */
+const SLOW = Duration.seconds(1)
+
+/** Nothing was ever synced: people who just created it want to see that something happens. */
+const isFirst = ({ status }: GitRepository): boolean => status?.lastAttemptedCommit === undefined
+
+const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
+  const syncer = yield* Syncer
+  const reporter = yield* Reporter
+  const startedAt = yield* Clock.currentTimeMillis
+  let state: WorkerState = IDLE
+  let timers: Timers = { poll: startedAt, reconcile: startedAt }
+  let hasRun = false
+
+  const advance = (event: WorkerEvent): Step => {
+    const next = step(state, event)
+    state = next.state
+    return next
+  }
+
+  /** Offers what is due; answers how long nothing else will be. */
+  const offerDue = Effect.map(Clock.currentTimeMillis, (now) => {
+    const ticked = tick(timers, handle.repository, now)
+    timers = ticked.timers
+    for (const kind of ticked.due) handle.offer({ kind })
+    if (state.phase !== "retrying") return ticked.wait
+    if (state.retryAt <= now) handle.offer({ kind: "retry" })
+    return Math.min(ticked.wait, Math.max(state.retryAt - now, 0))
+  })
+
+  const pause = Effect.suspend(() =>
+    handle.isClosed
+      ? Effect.never
+      : Effect.flatMap(offerDue, (wait) => Effect.timeoutOption(handle.waiting, wait)),
+  )
+
+  /**
+   * Linked, so that a telling that dies is not lost; what it has begun to tell ends before the outcome is told.
+   */
+  const tellSlow = (repository: GitRepository, trigger: Trigger, syncId: string) => {
+    const tell = Effect.uninterruptible(reporter.syncing(repository, trigger, syncId))
+    const isNews = !hasRun && isFirst(repository)
+    hasRun = true
+    return Effect.andThen(isNews ? tell : Effect.delay(tell, SLOW), Effect.never)
+  }
+
+  const sync = Effect.fn("Worker.sync")(function* (repository: GitRepository, trigger: Trigger) {
+    const startedAt = yield* Clock.currentTimeMillis
+    const syncId = ulid(startedAt, [yield* Random.next, yield* Random.next])
+    handle.begin({ trigger, syncId, startedAt })
+    yield* Effect.annotateCurrentSpan({ repository: handle.key, trigger: trigger.kind, syncId })
+    const outcome = yield* syncer
+      .run({ repository, trigger, syncId })
+      .pipe(
+        Effect.annotateLogs({ trigger: trigger.kind, syncId }),
+        Effect.raceFirst(tellSlow(repository, trigger, syncId)),
+        Effect.result,
+      )
+    const now = yield* Clock.currentTimeMillis
+    const random = yield* Random.next
+    const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
+    const retry = retryIn === undefined ? {} : { retryIn }
+    yield* reporter.finished({ repository, trigger, syncId, startedAt, outcome, ...retry })
+    return outcome
+  })
+
+  const serve = Effect.fnUntraced(function* ({ trigger }: Request<Reply>) {
+    const { repository } = handle
+    const { action } = advance({ type: "taken", suspended: isSuspended(repository) })
+    if (action === "run") return yield* sync(repository, trigger)
+    if (action === "tellSuspended") yield* reporter.suspended(repository)
+    const answer: Answer = Result.fail(
+      new SyncRefused({ repository: handle.key, why: "suspended" }),
+    )
+    return answer
+  })
+
+  // Once a request is taken its callers get an answer, whatever happens: `onExit` stands outside `restore`,
+  // so that an interruption that is already pending cannot skip it.
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(restore(pause), () => {
+      const request = handle.take()
+      if (request === undefined) return Effect.void
+      return Effect.onExit(restore(serve(request)), (exit) =>
+        Effect.sync(() => handle.settle(exit)),
+      )
+    }),
+  )
+})
+
+/**
+ * Ends only by interruption (stop) or by a defect (crash): a sync that fails is data. The first sync is asked for
+ * from outside, by a `startup` in the mailbox.
+ */
+export const runWorker: (handle: WorkerHandle) => Effect.Effect<never, never, Syncer | Reporter> =
+  Effect.fnUntraced(function* (handle) {
+    const turn = yield* make(handle)
+    return yield* Effect.forever(turn)
+  })
