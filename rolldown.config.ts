@@ -1,10 +1,32 @@
 // dist/nopea.js, the one executable, and dist/thread.js, the entry of its render threads.
-import { chmodSync } from "node:fs"
-import { defineConfig } from "rolldown"
+import { chmodSync, globSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { defineConfig, type Plugin } from "rolldown"
 
-const executable = {
+const executable: Plugin = {
   name: "executable",
-  writeBundle: (): void => chmodSync("dist/nopea.js", 0o755),
+  writeBundle: ({ dir = "dist" }) => chmodSync(join(dir, "nopea.js"), 0o755),
+}
+
+const packageOf = (moduleId: string): ReadonlyArray<string> =>
+  /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(moduleId) ?? []
+
+const notice = (folder: string): string => {
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const texts = globSync("{LICENSE,LICENCE,NOTICE,license}*", { cwd: folder }).sort()
+  const text = texts.map((file) => readFileSync(join(folder, file), "utf8").trim()).join("\n\n")
+  return `${name} ${version} (${license})\n\n${text}\n`
+}
+
+/** The licences of what is bundled travel with the bundle. */
+const notices: Plugin = {
+  name: "notices",
+  generateBundle(_options, bundle) {
+    const modules = Object.values(bundle).flatMap((o) => (o.type === "chunk" ? o.moduleIds : []))
+    const folders = [...new Set(modules.flatMap(packageOf))].sort()
+    const source = folders.map(notice).join(`\n${"=".repeat(80)}\n\n`)
+    this.emitFile({ type: "asset", fileName: "THIRD-PARTY.txt", source })
+  },
 }
 
 export default defineConfig({
@@ -20,8 +42,9 @@ export default defineConfig({
     entryFileNames: "[name].js",
     // Flat, because the thread's entry is found beside the file that starts it.
     chunkFileNames: "chunk-[name]-[hash].js",
+    comments: { legal: true, annotation: false, jsdoc: false },
     sourcemap: true,
     sourcemapExcludeSources: true,
   },
-  plugins: [executable],
+  plugins: [executable, notices],
 })
