@@ -1,5 +1,5 @@
 /** Every failure and note that planning and applying can put on an object, by code. */
-import type { Disposition, Failure } from "../domain/errors.ts"
+import type { Disposition, Failure, KubeError } from "../domain/errors.ts"
 import {
   type DesiredObject,
   formatApiVersion,
@@ -38,9 +38,9 @@ export const kindNotServed = (
   const reason = `the API server does not serve ${ref.kind} in ${formatApiVersion(ref)}`
   if (served !== undefined) {
     const fix = `use apiVersion ${formatApiVersion({ group: ref.group, version: served })}, or install what serves this version`
-    return build("NOPEA-A020", "wait")(subject, reason, fix)
+    return build("NOPEA-A040", "wait")(subject, reason, fix)
   }
-  return build("NOPEA-A020", "wait")(
+  return build("NOPEA-A040", "wait")(
     subject,
     unreadable ? `${reason} as far as can be seen: its group cannot be read now` : reason,
     "install its CustomResourceDefinition (or the operator that brings it), or correct apiVersion and kind; it is tried again by itself",
@@ -48,63 +48,49 @@ export const kindNotServed = (
 }
 
 export const claimedTwice = (desired: ReadonlyArray<DesiredObject>, ref: ObjectRef): Failure =>
-  build("NOPEA-A021", "stall")(
+  build("NOPEA-A041", "stall")(
     { ref, ...(desired[0] === undefined ? {} : { source: desired[0].source }) },
     `${formatRef(ref)} is defined more than once: ${desired.map((d) => position(d.source)).join(" and ")}`,
     "keep one of them, or give one another name or namespace",
   )
 
 export const ownedByRepository = (subject: Subject, owner: Owner, us: Owner): Failure =>
-  build("NOPEA-A022", "wait")(
+  build("NOPEA-A042", "wait")(
     subject,
     `it belongs to GitRepository ${owner.namespace}/${owner.name}; ${us.namespace}/${us.name} may not take it`,
     "remove it from one of the two repositories; if the other one is gone, remove the object's nopea.io/repository labels",
   )
 
 export const ownedByTool = (subject: Subject, tool: string): Failure =>
-  build("NOPEA-A023", "stall")(
+  build("NOPEA-A043", "stall")(
     subject,
     `it exists already and belongs to ${tool}`,
     "stop the other tool from managing it and remove its labels, or set spec.adopt: Always",
   )
 
 export const ownedByController = (subject: Subject): Failure =>
-  build("NOPEA-A024", "stall")(
+  build("NOPEA-A044", "stall")(
     subject,
     "it exists already as the child of another object (a controller ownerReference)",
     "give the object in Git another name, or remove it from Git",
   )
 
 export const mayNotAdopt = (subject: Subject): Failure =>
-  build("NOPEA-A025", "stall")(
+  build("NOPEA-A045", "stall")(
     subject,
     "it exists already and spec.adopt is Never",
     "set spec.adopt: Plain, or delete the live object",
   )
 
 export const beingDeleted = (subject: Subject): Failure =>
-  build("NOPEA-A026", "wait")(
+  build("NOPEA-A046", "wait")(
     subject,
     "the live object is being deleted; it is created again once it is gone",
     "if it stays, look at its metadata.finalizers",
   )
 
-export const namespaceMissing = (subject: Subject): Failure =>
-  build("NOPEA-A027", "wait")(
-    subject,
-    `namespace ${subject.ref.namespace} does not exist`,
-    "add the Namespace to Git or create it; the object is tried again by itself",
-  )
-
-export const namespaceTerminating = (subject: Subject): Failure =>
-  build("NOPEA-A028", "wait")(
-    subject,
-    `namespace ${subject.ref.namespace} is being deleted`,
-    "wait until it is gone; if it stays, look at its conditions",
-  )
-
 export const definitionNotReady = (subject: Subject, definition: string): Failure =>
-  build("NOPEA-A029", "wait")(
+  build("NOPEA-A049", "wait")(
     subject,
     `CustomResourceDefinition ${definition} of this commit is not established`,
     "see that object's own failure or conditions; this one follows by itself",
@@ -115,57 +101,68 @@ export const pruneOverLimit = (
   over: { readonly limit: number | string; readonly prune: number; readonly inventory: number },
   approve: { readonly owner: Owner; readonly commit: string },
 ): Failure =>
-  build("NOPEA-A030", "wait")(
+  build("NOPEA-A050", "wait")(
     subject,
     `${over.prune} of ${over.inventory} objects left Git, more than spec.pruneLimit ${over.limit} allows: nothing is deleted`,
     `bring them back to Git, or approve: kubectl annotate gitrepositories.nopea.false.systems -n ${approve.owner.namespace} ${approve.owner.name} --overwrite nopea.io/approve-prune=${approve.commit}`,
   )
 
 export const pruneAfterFailure = (subject: Subject): Failure =>
-  build("NOPEA-A031", "wait")(
+  build("NOPEA-A051", "wait")(
     subject,
     "it left Git and is not deleted while other objects fail or wait",
     "see the other failures; it is deleted once everything else is applied",
   )
 
 export const pruneProtected = (subject: Subject): Failure =>
-  build("NOPEA-A032", "stall")(
+  build("NOPEA-A052", "stall")(
     subject,
     `it left Git and is kept: a ${subject.ref.kind} is deleted only on request`,
     "annotate the live object with nopea.io/prune: enabled, or delete it yourself",
   )
 
 export const brokenGlass = (subject: Subject, until: string, reason: string | undefined): Failure =>
-  build("NOPEA-A033", "wait")(
+  build("NOPEA-A053", "wait")(
     subject,
     `nopea.io/suspend-heal (${until}) is set on the live object${reason === undefined ? "" : `: ${reason}`}`,
     "remove the annotation from the live object when the work is done",
   )
 
 export const optedOut = (subject: Subject, annotation: string): Failure =>
-  build("NOPEA-A034", "stall")(
+  build("NOPEA-A054", "stall")(
     subject,
     `it is left alone because of ${annotation}`,
     "remove the annotation to have it managed again",
   )
 
 export const notHealed = (subject: Subject, what: string, policy: string): Failure =>
-  build("NOPEA-A035", "stall")(
+  build("NOPEA-A055", "stall")(
     subject,
     `${what}, and spec.healPolicy is ${policy}`,
     "set spec.healPolicy: auto, or change the object in Git",
   )
 
 export const keepsChanging = (subject: Subject, last: string): Failure =>
-  build("NOPEA-A036", "retry")(
+  build("NOPEA-A056", "retry")(
     subject,
     `it changed under every attempt to write it: ${last}`,
     "find out who else writes it; it is tried again by itself",
   )
 
 export const notAppliable = (subject: Subject): Failure =>
-  build("NOPEA-A037", "stall")(
+  build("NOPEA-A057", "stall")(
     subject,
     `${subject.ref.kind} is a request, not an object that is kept: it cannot be applied`,
     "remove it from Git",
   )
+
+export const noLongerOurs = (subject: Subject): Failure =>
+  build("NOPEA-A058", "stall")(
+    subject,
+    "it left Git, and since the plan was made it is no longer ours",
+    "nothing, if somebody took it over on purpose",
+  )
+
+/** What the API server said about one object, with its place in Git. */
+export const refusedBy = (subject: Subject, error: KubeError): Failure =>
+  build(error.code, error.disposition)(subject, error.reason, error.fix)

@@ -39,16 +39,16 @@ describe("one desired object", () => {
     ["is created where nothing is known of it", [], [A], [`create ${A}`]],
     ["costs no request where its hash is live", [`${A} ours`], [A], [`unchanged ${A}`]],
     ["is patched where another hash is live", [`${A} ours old`], [A], [`patch ${A}`]],
-    ["waits while the live one is being deleted", [`${A} ours dying`], [A], [`waiting A026 ${A}`]],
-    ["fails where another repository owns it", [`${A} other`], [A], [`failed A022 ${A}`]],
+    ["waits while the live one is being deleted", [`${A} ours dying`], [A], [`waiting A046 ${A}`]],
+    ["fails where another repository owns it", [`${A} other`], [A], [`failed A042 ${A}`]],
     [
       "fails where another repository's labels are not even proven",
       [`${A} other unproven`],
       [A],
-      [`failed A022 ${A}`],
+      [`failed A042 ${A}`],
       { policy: { adopt: "Always" } },
     ],
-    ["fails where it is a controller's child", [`${A} ours child`], [A], [`failed A024 ${A}`]],
+    ["fails where it is a controller's child", [`${A} ours child`], [A], [`failed A044 ${A}`]],
     [
       "is taken over from an earlier life of the repository",
       [`${A} earlier old`],
@@ -66,7 +66,7 @@ describe("one desired object", () => {
       "is not taken where labels of an earlier life are only copies and nothing may be adopted",
       [`${A} earlier old unproven`],
       [A],
-      [`failed A025 ${A}`],
+      [`failed A045 ${A}`],
       { policy: { adopt: "Never" } },
     ],
     ["is adopted where no tool claims it", [A.concat(" old")], [A], [`adopt ${A}`]],
@@ -74,7 +74,7 @@ describe("one desired object", () => {
       "fails where none may be adopted",
       [`${A} old`],
       [A],
-      [`failed A025 ${A}`],
+      [`failed A045 ${A}`],
       { policy: { adopt: "Never" } },
     ],
     ["is ours by its hash where its labels were removed", [A], [A], [`heal by patch ${A}`]],
@@ -82,7 +82,7 @@ describe("one desired object", () => {
       "is left without its labels where nothing heals by itself",
       [A],
       [A],
-      [`held A035 ${A}`],
+      [`held A055 ${A}`],
       { policy: { healPolicy: "manual" } },
     ],
     [
@@ -94,7 +94,7 @@ describe("one desired object", () => {
   ])
   for (const tool of ["flux=apps", "argo=apps:x", "helm=web", "managedBy=Helm"]) {
     check([
-      [`fails where it is marked ${tool}`, [`${A} old ${tool}`], [A], [`failed A023 ${A}`]],
+      [`fails where it is marked ${tool}`, [`${A} old ${tool}`], [A], [`failed A043 ${A}`]],
       [
         `is adopted where it is marked ${tool} and all may be adopted`,
         [`${A} old ${tool}`],
@@ -114,7 +114,7 @@ describe("an object that somebody deleted", () => {
       "is left where nothing heals by itself",
       [],
       [A],
-      [`held A035 ${A}`],
+      [`held A055 ${A}`],
       { ...earlierHash(A), policy: manual },
     ],
     [
@@ -128,7 +128,7 @@ describe("an object that somebody deleted", () => {
       "is known as deleted after a restart by the commit that was applied whole",
       [],
       [A],
-      [`held A035 ${A}`],
+      [`held A055 ${A}`],
       { settled: true, policy: manual },
     ],
     [
@@ -150,38 +150,38 @@ describe("an object that somebody deleted", () => {
 
 describe("annotations", () => {
   check([
-    ["ssa: Ignore in Git skips the object", [], [`${A} ssa=Ignore`], [`skipped A034 ${A}`]],
+    ["ssa: Ignore in Git skips the object", [], [`${A} ssa=Ignore`], [`skipped A054 ${A}`]],
     ["ssa: IfNotPresent creates what is absent", [], [`${A} ssa=IfNotPresent`], [`create ${A}`]],
     [
       "ssa: IfNotPresent leaves what is there",
       [`${A} old`],
       [`${A} ssa=IfNotPresent`],
-      [`skipped A034 ${A}`],
+      [`skipped A054 ${A}`],
     ],
-    ["reconcile: disabled in Git skips it", [], [`${A} reconcile=disabled`], [`skipped A034 ${A}`]],
+    ["reconcile: disabled in Git skips it", [], [`${A} reconcile=disabled`], [`skipped A054 ${A}`]],
     [
       "reconcile: disabled on the live object skips it",
       [`${A} ours old reconcile=Disabled`],
       [A],
-      [`skipped A034 ${A}`],
+      [`skipped A054 ${A}`],
     ],
     [
       "break-glass holds a change from Git",
       [`${A} ours old suspend=true`],
       [A],
-      [`held A033 ${A}`],
+      [`held A053 ${A}`],
     ],
     [
       "break-glass holds an unchanged object too",
       [`${A} ours suspend=true`],
       [A],
-      [`held A033 ${A}`],
+      [`held A053 ${A}`],
     ],
     [
       "break-glass until later holds",
       [`${A} ours old suspend=2026-11-20T10:00:01Z`],
       [A],
-      [`held A033 ${A}`],
+      [`held A053 ${A}`],
     ],
     [
       "break-glass that expired does not hold",
@@ -199,7 +199,7 @@ describe("annotations", () => {
       "break-glass that nobody can read holds",
       [`${A} ours old suspend=soon`],
       [A],
-      [`held A033 ${A}`],
+      [`held A053 ${A}`],
     ],
   ])
 })
@@ -225,19 +225,19 @@ describe("kinds", () => {
       "that nobody serves wait, and hold nothing else up",
       [],
       ["Widget shop/w", A],
-      [`create ${A}`, "waiting A020 Widget shop/w"],
+      [`create ${A}`, "waiting A040 Widget shop/w"],
     ],
     [
       "in a version that is not served wait",
       [],
       ["apps/v1beta1:Deployment shop/d"],
-      ["waiting A020 Deployment shop/d"],
+      ["waiting A040 Deployment shop/d"],
     ],
     [
       "that are requests are refused",
       [],
       ["SubjectAccessReview x"],
-      ["failed A037 SubjectAccessReview x"],
+      ["failed A057 SubjectAccessReview x"],
     ],
   ])
   it("of a definition in the same commit come after it, in its scope", () => {
@@ -252,7 +252,7 @@ describe("kinds", () => {
     assert.match(warnings.join(), /cluster-scoped, its namespace is left out/)
   })
   it("in a version that the definition of the commit does not serve wait", () =>
-    assert.include(lines(plan("example.com/v1alpha1:Widget shop/w")), "waiting A020 Widget shop/w"))
+    assert.include(lines(plan("example.com/v1alpha1:Widget shop/w")), "waiting A040 Widget shop/w"))
   it("name the version that is served", () => {
     const [change] = makePlan(input([desired("apps/v1beta1:Deployment shop/d")])).settled
     assert.match(change?.failure?.fix ?? "", /apps\/v1,/)
@@ -287,8 +287,8 @@ describe("places", () => {
     assert.deepStrictEqual(
       settled.map((c) => [c.failure?.code, c.failure?.line]),
       [
-        ["NOPEA-A021", 1],
-        ["NOPEA-A021", 9],
+        ["NOPEA-A041", 1],
+        ["NOPEA-A041", 9],
       ],
     )
     for (const change of settled) {
@@ -315,7 +315,7 @@ describe("prune", () => {
       "waits where something desired waits",
       [`${A} ours`],
       ["Widget shop/w"],
-      ["waiting A020 Widget shop/w", `held A031 ${A}`],
+      ["waiting A040 Widget shop/w", `held A051 ${A}`],
     ],
     [
       "leaves a kind that was not listed whole",
@@ -328,27 +328,27 @@ describe("prune", () => {
       "leaves what is annotated prune: disabled",
       [`${A} ours prune=disabled`],
       [],
-      [`skipped A034 ${A}`],
+      [`skipped A054 ${A}`],
     ],
     [
       "leaves what Flux users protected",
       [`${A} ours fluxPrune=disabled`],
       [],
-      [`skipped A034 ${A}`],
+      [`skipped A054 ${A}`],
     ],
     [
       "leaves what Argo CD users protected",
       [`${A} ours options=Validate=true,Prune=false`],
       [],
-      [`skipped A034 ${A}`],
+      [`skipped A054 ${A}`],
     ],
-    ["leaves what is under break-glass", [`${A} ours suspend=true`], [], [`held A033 ${A}`]],
-    ["leaves what is not reconciled", [`${A} ours reconcile=disabled`], [], [`skipped A034 ${A}`]],
+    ["leaves what is under break-glass", [`${A} ours suspend=true`], [], [`held A053 ${A}`]],
+    ["leaves what is not reconciled", [`${A} ours reconcile=disabled`], [], [`skipped A054 ${A}`]],
     [
       "goes on beside what is held",
       [`${A} ours`, "ConfigMap shop/b ours suspend=true"],
       ["ConfigMap shop/b"],
-      [`delete ${A}`, "held A033 ConfigMap shop/b"],
+      [`delete ${A}`, "held A053 ConfigMap shop/b"],
     ],
   ])
   for (const kind of [
@@ -358,7 +358,7 @@ describe("prune", () => {
     "CustomResourceDefinition widgets.example.com",
   ]) {
     check([
-      [`keeps a ${kind}`, [`${kind} ours`], [], [`skipped A032 ${kind}`]],
+      [`keeps a ${kind}`, [`${kind} ours`], [], [`skipped A052 ${kind}`]],
       [`deletes a ${kind} on request`, [`${kind} ours prune=enabled`], [], [`delete ${kind}`]],
     ])
   }
@@ -382,7 +382,7 @@ describe("prune", () => {
         .slice(leaving)
         .map((l) => l.replace(" ours", ""))
       const result = planLines(many(of), stay, { policy: { pruneLimit } })
-      const expected = held ? gone(leaving, "held A030") : gone(leaving, "delete")
+      const expected = held ? gone(leaving, "held A050") : gone(leaving, "delete")
       assert.deepStrictEqual(
         sorted(result.filter((l) => !l.startsWith("unchanged"))),
         sorted(expected),
@@ -393,7 +393,7 @@ describe("prune", () => {
     const policy = { pruneLimit: 1 }
     const run = (approvedPrune: string) => sorted(planLines(many(4), [], { policy, approvedPrune }))
     assert.deepStrictEqual(run(COMMIT), sorted(gone(4, "delete")))
-    assert.deepStrictEqual(run(COMMIT.slice(0, 7)), sorted(gone(4, "held A030")))
+    assert.deepStrictEqual(run(COMMIT.slice(0, 7)), sorted(gone(4, "held A050")))
   })
   it("over the limit says how to approve it", () => {
     const plan = makePlan(

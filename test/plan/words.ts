@@ -2,11 +2,15 @@
 import { createHash } from "node:crypto"
 import { Redacted } from "effect"
 import {
+  canonical,
   type DesiredObject,
   formatApiVersion,
   formatRef,
+  type Json,
+  type KubeObject,
   marksOf,
   type ObjectRef,
+  refOf,
   stringify,
 } from "../../src/domain/object.ts"
 import type { Policy, Rules } from "../../src/plan/decide.ts"
@@ -93,6 +97,14 @@ const pairs = (tokens: ReadonlyArray<string>): Record<string, string> =>
   )
 
 const digest = (text: string): string => createHash("sha256").update(text).digest("hex")
+
+/** A whole manifest, as Git holds it. */
+export const manifest = (object: KubeObject, line = 1): DesiredObject => {
+  const json = canonical(object as unknown as Json)
+  const marks = marksOf(object.metadata.annotations)
+  const source = { file: "deploy/all.yaml", document: 1, line }
+  return { ref: refOf(object), json, digest: digest(json), marks, source }
+}
 
 /** `ConfigMap shop/a ssa=Ignore`; `more` is merged into the object. */
 export const desired = (text: string, more: object = {}, line = 1): DesiredObject => {
@@ -183,7 +195,7 @@ export const input = (
 const short = (r: ObjectRef): string =>
   `${r.kind} ${r.namespace === "" ? "" : `${r.namespace}/`}${r.name}`
 
-/** `create ConfigMap shop/a`, `failed A022 ConfigMap shop/a`, `delete …`: in the order of the plan. */
+/** `create ConfigMap shop/a`, `failed A042 ConfigMap shop/a`, `delete …`: in the order of the plan. */
 export const lines = (plan: Plan): ReadonlyArray<string> => [
   ...plan.stages.flat().map((step) => {
     const verb =

@@ -1,0 +1,174 @@
+/** Writes and deletes single objects; where the cluster answers with a surprise, it looks again and decides anew. */
+import { Effect, Schedule } from "effect"
+import type { Live } from "../cache/Live.ts"
+import type { Change } from "../domain/change.ts"
+import type { KubeError } from "../domain/errors.ts"
+import { formatRef, type ObjectRef } from "../domain/object.ts"
+import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
+import { decide, isChange, type Rules, type Step } from "../plan/decide.ts"
+import {
+  definitionNotReady,
+  keepsChanging,
+  kindNotServed,
+  noLongerOurs,
+  refusedBy,
+  type Subject,
+} from "../plan/failures.ts"
+import { isOurs, keptBack } from "../plan/inventory.ts"
+import { FIELD_MANAGER, type LiveObject, liveObject } from "../plan/live.ts"
+import { stampedBody } from "../plan/stamp.ts"
+
+/** What every request of one run shares. */
+export interface Run {
+  readonly kube: Kube["Service"]
+  readonly live: Live["Service"]
+  /** `namespace/name` of the GitRepository. */
+  readonly repository: string
+  readonly caller: Caller
+  readonly rules: Rules
+}
+
+/** How often one object is looked at again within a run. */
+const LOOKS = 4
+/** A kind that was just defined may answer 404 for some 100 ms. */
+const NOT_YET = { code: "NOPEA-A015", every: "100 millis", times: 20 } as const
+/** The object changed, went or was recreated since it was looked at. */
+const CHANGED = "NOPEA-A005"
+
+const isSurprise = (error: KubeError): boolean => error.status === 409 || error.code === CHANGED
+const isGone = (error: KubeError): boolean => error.status === 404 && error.code !== NOT_YET.code
+
+const notDone = (subject: Subject, error: KubeError): Change => ({
+  ref: subject.ref,
+  action: error.disposition === "wait" ? "waiting" : "failed",
+  failure: refusedBy(subject, error),
+})
+
+/** The object as it is now; `undefined`: there is none. */
+const look = (
+  { kube, caller }: Run,
+  type: ResourceType,
+  ref: ObjectRef,
+): Effect.Effect<LiveObject | undefined, KubeError> =>
+  kube.getMetadata(caller, type, ref).pipe(
+    Effect.map(({ metadata }): LiveObject | undefined => liveObject(type, metadata)),
+    Effect.catchIf(isGone, () => Effect.succeed(undefined)),
+  )
+
+const typeOf = (
+  { kube }: Run,
+  ref: ObjectRef,
+  version?: string,
+): Effect.Effect<ResourceType | undefined, KubeError> =>
+  Effect.map(kube.discovery(), (discovery) => discovery.find(ref, version))
+
+const apply = (run: Run, type: ResourceType, step: Step): Effect.Effect<Change, KubeError> => {
+  const { kube, live, caller, repository, rules } = run
+  const { ref, desired, hash, guard, heals } = step
+  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
+  return Effect.suspend(() =>
+    kube.apply(caller, type, ref, stampedBody(desired, stamp), {
+      fieldManager: FIELD_MANAGER,
+      force: true,
+    }),
+  ).pipe(
+    Effect.retry({
+      while: (error) => error.code === NOT_YET.code,
+      schedule: Schedule.spaced(NOT_YET.every),
+      times: NOT_YET.times,
+    }),
+    Effect.tap(({ metadata }) => live.record(repository, liveObject(type, metadata))),
+    Effect.map(({ created }) => {
+      const action = heals ? "healed" : created ? "created" : "configured"
+      return { ref, action }
+    }),
+  )
+}
+
+/** Decides anew by what is there now, and keeps what was seen. */
+const reconsider = (
+  run: Run,
+  type: ResourceType,
+  step: Step,
+  attempt: number,
+): Effect.Effect<Change> =>
+  Effect.gen(function* () {
+    const now = yield* look(run, type, step.ref)
+    const verdict = decide(step, now, run.rules)
+    if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
+    else if (isOurs(now, run.rules.owner)) yield* run.live.record(run.repository, now)
+    return isChange(verdict) ? verdict : yield* writeObject(run, verdict, attempt + 1)
+  }).pipe(Effect.catch((error) => Effect.succeed(notDone(subjectOf(step), error))))
+
+const subjectOf = (step: Step): Subject => ({ ref: step.ref, source: step.desired.source })
+
+const unserved = (step: Step): Change => {
+  const subject = subjectOf(step)
+  const failure =
+    step.definedBy === undefined
+      ? kindNotServed(subject, undefined, false)
+      : definitionNotReady(subject, step.definedBy)
+  return { ref: step.ref, action: "waiting", failure }
+}
+
+/** One desired object: never fails, the change says how it went. */
+export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Change> =>
+  Effect.gen(function* () {
+    const type = yield* typeOf(run, step.ref, step.ref.version)
+    if (type === undefined) return unserved(step)
+    return yield* apply(run, type, step).pipe(
+      Effect.catchIf(isSurprise, (error) =>
+        attempt < LOOKS
+          ? reconsider(run, type, step, attempt)
+          : Effect.succeed<Change>({
+              ref: step.ref,
+              action: "failed",
+              failure: keepsChanging(subjectOf(step), error.reason),
+            }),
+      ),
+    )
+  }).pipe(Effect.catch((error) => Effect.succeed(notDone(subjectOf(step), error))))
+
+const deleted = (run: Run, ref: ObjectRef): Effect.Effect<Change> =>
+  Effect.as(run.live.forget(run.repository, formatRef(ref)), { ref, action: "deleted" })
+
+/** What a delete that met another version does: only the very same object, still free to go, is tried again. */
+const deleteAgain = (
+  run: Run,
+  type: ResourceType,
+  object: LiveObject,
+  attempt: number,
+): Effect.Effect<Change, KubeError> =>
+  Effect.gen(function* () {
+    const { ref } = object
+    const now = yield* look(run, type, ref)
+    if (now === undefined || now.terminating) return yield* deleted(run, ref)
+    yield* run.live.record(run.repository, now)
+    if (now.uid !== object.uid || !isOurs(now, run.rules.owner)) {
+      return { ref, action: "skipped", note: noLongerOurs({ ref }) }
+    }
+    return keptBack(now, run.rules.now) ?? (yield* deleteObject(run, now, attempt + 1))
+  })
+
+/** One object that left Git: never fails, the change says how it went. */
+export const deleteObject = (run: Run, object: LiveObject, attempt = 1): Effect.Effect<Change> =>
+  Effect.gen(function* () {
+    const { ref, uid, resourceVersion } = object
+    const type = yield* typeOf(run, ref)
+    if (type === undefined) {
+      const failure = kindNotServed({ ref }, undefined, false)
+      return { ref, action: "waiting", failure } satisfies Change
+    }
+    return yield* run.kube.delete(run.caller, type, ref, { uid, resourceVersion }).pipe(
+      Effect.andThen(deleted(run, ref)),
+      Effect.catchIf(isSurprise, (error) =>
+        attempt < LOOKS
+          ? deleteAgain(run, type, object, attempt)
+          : Effect.succeed<Change>({
+              ref,
+              action: "failed",
+              failure: keepsChanging({ ref }, error.reason),
+            }),
+      ),
+    )
+  }).pipe(Effect.catch((error) => Effect.succeed(notDone({ ref: object.ref }, error))))

@@ -1,0 +1,111 @@
+// What a worker does between render and report, in short: look, plan, apply; over any Kube.
+import { Effect, Layer, type Redacted } from "effect"
+import { Applier, type ApplyResult, layer as applierLayer } from "../../src/apply/Applier.ts"
+import { Live } from "../../src/cache/Live.ts"
+import { layer as liveLayer } from "../../src/controller/LiveIndex.ts"
+import { formatChange } from "../../src/domain/change.ts"
+import type { KubeError } from "../../src/domain/errors.ts"
+import {
+  type DesiredObject,
+  formatRef,
+  type KubeObject,
+  parseGroupKind,
+} from "../../src/domain/object.ts"
+import { type Caller, Kube } from "../../src/kube/Kube.ts"
+import type { Policy } from "../../src/plan/decide.ts"
+import type { Owner } from "../../src/plan/live.ts"
+import { makePlan, type Plan } from "../../src/plan/plan.ts"
+import { COMMIT, KEY, manifest, POLICY } from "../plan/words.ts"
+
+export interface Repository {
+  readonly owner: Owner
+  policy: Partial<Policy>
+  caller?: Caller
+  kinds: ReadonlyArray<string>
+  /** Every announcement, in order. */
+  readonly announced: Array<ReadonlyArray<string>>
+  /** What the sync knows of its last applies, as the cache does. */
+  readonly applied: Map<string, string>
+  readonly hashKey?: Redacted.Redacted<Uint8Array>
+}
+
+export const repository = (owner: Owner, policy: Partial<Policy> = {}): Repository => ({
+  owner,
+  policy,
+  kinds: [],
+  announced: [],
+  applied: new Map(),
+})
+
+export interface Synced extends ApplyResult {
+  readonly plan: Plan
+  /** `created /ConfigMap/shop/a`, sorted; with the code where there is one. */
+  readonly lines: ReadonlyArray<string>
+}
+
+export interface SyncOptions {
+  readonly freshness?: "listed" | "known"
+  readonly complete?: boolean
+  readonly now?: number
+}
+
+const keyOf = ({ owner }: Repository): string => `${owner.namespace}/${owner.name}`
+
+const isDesired = (object: KubeObject | DesiredObject): object is DesiredObject =>
+  "digest" in object && "json" in object
+
+/** One sync of a repository whose commit holds `objects`. */
+export const sync = (
+  repo: Repository,
+  objects: ReadonlyArray<KubeObject | DesiredObject>,
+  { freshness = "listed", complete = true, now = 0 }: SyncOptions = {},
+): Effect.Effect<Synced, KubeError, Kube | Live | Applier> =>
+  Effect.gen(function* () {
+    const kube = yield* Kube
+    const live = yield* Live
+    const applier = yield* Applier
+    const desired = objects.map((o, i) => (isDesired(o) ? o : manifest(o, i + 1)))
+    const kinds = [...repo.kinds.map(parseGroupKind), ...desired.map((d) => d.ref)]
+    const seen = yield* live.snapshot({ repository: keyOf(repo), kinds, freshness })
+    const discovery = yield* kube.discovery()
+    const plan = makePlan({
+      rules: { owner: repo.owner, policy: { ...POLICY, ...repo.policy }, now },
+      commit: COMMIT,
+      desired,
+      complete,
+      live: seen,
+      kinds: discovery,
+      applied: repo.applied,
+      settled: false,
+      hashKey: repo.hashKey ?? KEY,
+    })
+    const result = yield* applier.run({
+      repository: keyOf(repo),
+      caller: repo.caller ?? { budget: keyOf(repo) },
+      plan,
+      inventoryKinds: repo.kinds,
+      announce: (all) => Effect.sync(() => void repo.announced.push(all)),
+    })
+    repo.kinds = result.inventoryKinds
+    const done = new Set(
+      result.changes
+        .filter((c) => ["created", "configured", "healed"].includes(c.action))
+        .map((c) => formatRef(c.ref)),
+    )
+    for (const step of plan.stages.flat()) {
+      if (done.has(formatRef(step.ref))) repo.applied.set(formatRef(step.ref), step.hash)
+    }
+    const lines = result.changes
+      .map((c) => {
+        const code = (c.failure ?? c.note)?.code.replace("NOPEA-", "")
+        return code === undefined ? formatChange(c) : `${formatChange(c)} ${code}`
+      })
+      .sort()
+    return { ...result, plan, lines }
+  })
+
+/** Applier and live index over a Kube. */
+export const applying = <E, R>(
+  kube: Layer.Layer<Kube, E, R>,
+): Layer.Layer<Kube | Live | Applier, E, R> =>
+  applierLayer.pipe(Layer.provideMerge(liveLayer), Layer.provideMerge(kube))
