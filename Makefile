@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-IMAGE ?= nopea:dev
+IMAGE ?= nopea:0.1.0
 KIND_CLUSTER ?= nopea
 # own: a control plane of the project's own, started and stopped by the run.
 # current: the cluster of the current kubeconfig context.
@@ -65,7 +65,8 @@ deploy: need-kubectl ## Install NOPEA into the current context, with the image $
 # GitRepositories go first, while the controller still runs and can release their finalizers.
 undeploy: need-kubectl ## Remove NOPEA and every GitRepository from the current context
 	@$(ask)
-	kubectl delete gitrepositories.nopea.false.systems --all --all-namespaces --ignore-not-found --timeout=180s
+	! kubectl get crd gitrepositories.nopea.false.systems >/dev/null 2>&1 || \
+	kubectl delete gitrepositories.nopea.false.systems --all --all-namespaces --timeout=180s
 	kubectl delete --ignore-not-found -k deploy
 
 clean: ## Remove what was built and installed

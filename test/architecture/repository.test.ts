@@ -1,6 +1,7 @@
 import { posix } from "node:path"
 import { describe, expect, it } from "vitest"
 import { SETTINGS } from "../../src/config.ts"
+import { VERSION } from "../../src/version.ts"
 import { RANKS } from "./imports.ts"
 import { installHosts, textRules } from "./text.ts"
 import { files, folderOf, read, src } from "./tree.ts"
@@ -71,6 +72,21 @@ describe("dependencies", () => {
     const resolved = /"resolved": "https?:/g
     expect('"resolved": "https://registry.example.com/a.tgz"'.match(resolved)).toHaveLength(1)
     expect(read("package-lock.json").match(resolved)).toBeNull()
+  })
+})
+
+describe("the version", () => {
+  const stated = (text: string): ReadonlyArray<string> =>
+    [...text.matchAll(/\bnopea:(\d[\w.-]*)/g)].map((m) => m[1] ?? "")
+  it.each(["Makefile", "README.md", "deploy/deployment.yaml"])(
+    "of the image in %s is the code's",
+    (path) => {
+      expect(stated("image: nopea:9.9.9")).toEqual(["9.9.9"])
+      expect(new Set(stated(read(path)))).toEqual(new Set([VERSION]))
+    },
+  )
+  it("of package.json is the code's", () => {
+    expect((JSON.parse(read("package.json")) as { version: string }).version).toBe(VERSION)
   })
 })
 
