@@ -3,8 +3,9 @@ import { Effect, Schedule } from "effect"
 import type { Live } from "../cache/Live.ts"
 import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
-import { formatRef, type ObjectRef } from "../domain/object.ts"
+import { formatApiVersion, formatRef, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
 import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
+import { takeOver } from "../plan/adopt.ts"
 import { decide, isChange, type Rules, type Step } from "../plan/decide.ts"
 import {
   definitionNotReady,
@@ -44,14 +45,14 @@ const notDone = (subject: Subject, error: KubeError): Change => ({
   failure: refusedBy(subject, error),
 })
 
-/** The object as it is now; `undefined`: there is none. */
+/** The metadata as it is now; `undefined`: there is no such object. */
 const look = (
   { kube, caller }: Run,
   type: ResourceType,
   ref: ObjectRef,
-): Effect.Effect<LiveObject | undefined, KubeError> =>
+): Effect.Effect<ObjectMeta | undefined, KubeError> =>
   kube.getMetadata(caller, type, ref).pipe(
-    Effect.map(({ metadata }): LiveObject | undefined => liveObject(type, metadata)),
+    Effect.map(({ metadata }): ObjectMeta | undefined => metadata),
     Effect.catchIf(isGone, () => Effect.succeed(undefined)),
   )
 
@@ -85,20 +86,44 @@ const apply = (run: Run, type: ResourceType, step: Step): Effect.Effect<Change, 
   )
 }
 
+/**
+ * Before the first apply to an object that others made: their fields become ours. Where that is not
+ * taken (the object changed), the apply finds out by its guard.
+ */
+const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta) => {
+  const patch = takeOver(meta, formatApiVersion(step.ref), run.rules.policy.adopt)
+  if (step.guard.on === "absent" || step.guard.resourceVersion === undefined || !patch) {
+    return Effect.succeed(step)
+  }
+  const { uid } = step.guard
+  return run.kube.jsonPatch(run.caller, type, step.ref, patch).pipe(
+    Effect.map(({ metadata: { resourceVersion = "" } }): Step => {
+      return { ...step, guard: { on: "object", uid, resourceVersion } }
+    }),
+    Effect.catchIf(
+      ({ status }) => status === 409 || status === 422,
+      () => Effect.succeed(step),
+    ),
+  )
+}
+
 /** Decides anew by what is there now, and keeps what was seen. */
 const reconsider = (
   run: Run,
   type: ResourceType,
   step: Step,
   attempt: number,
-): Effect.Effect<Change> =>
+): Effect.Effect<Change, KubeError> =>
   Effect.gen(function* () {
-    const now = yield* look(run, type, step.ref)
+    const meta = yield* look(run, type, step.ref)
+    const now = meta === undefined ? undefined : liveObject(type, meta)
     const verdict = decide(step, now, run.rules)
     if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
     else if (isOurs(now, run.rules.owner)) yield* run.live.record(run.repository, now)
-    return isChange(verdict) ? verdict : yield* writeObject(run, verdict, attempt + 1)
-  }).pipe(Effect.catch((error) => Effect.succeed(notDone(subjectOf(step), error))))
+    if (isChange(verdict)) return verdict
+    const next = meta === undefined ? verdict : yield* takeFields(run, type, verdict, meta)
+    return yield* writeObject(run, next, attempt + 1)
+  })
 
 const subjectOf = (step: Step): Subject => ({ ref: step.ref, source: step.desired.source })
 
@@ -141,7 +166,8 @@ const deleteAgain = (
 ): Effect.Effect<Change, KubeError> =>
   Effect.gen(function* () {
     const { ref } = object
-    const now = yield* look(run, type, ref)
+    const meta = yield* look(run, type, ref)
+    const now = meta === undefined ? undefined : liveObject(type, meta)
     if (now === undefined || now.terminating) return yield* deleted(run, ref)
     yield* run.live.record(run.repository, now)
     if (now.uid !== object.uid || !isOurs(now, run.rules.owner)) {

@@ -234,6 +234,28 @@ describe("an object that exists already", () => {
     expect((await api.get(configMap("plain"))).data).toEqual({ mine: "x", a: "1" })
   })
 
+  it("loses what kubectl put there once it is adopted, and keeps what controllers did", async () => {
+    const before = configMap("of-kubectl", { a: "0", stale: "x" })
+    await api.apply(before, { fieldManager: "before-first-apply" })
+    await api.call("PATCH", await api.path(before), {
+      query: { fieldManager: "kubectl-edit" },
+      contentType: "application/merge-patch+json",
+      body: { data: { edited: "y" } },
+    })
+    await api.patch(before, { data: { theirs: "z" } })
+    const r = repo()
+    expect((await go(r, [configMap("of-kubectl")])).lines).toEqual([
+      `configured ${shown("of-kubectl")}`,
+    ])
+    const live = await api.get(before)
+    expect(live.data).toEqual({ a: "1", theirs: "z" })
+    const since = await markAudit()
+    expect((await go(r, [configMap("of-kubectl")])).lines).toEqual([
+      `unchanged ${shown("of-kubectl")}`,
+    ])
+    expect(await auditCount({ userAgent: agent, verb: "patch", since })).toBe(0)
+  })
+
   it("is not touched where none may be adopted", async () => {
     await api.create(configMap("untouched", { a: "0" }))
     const { lines } = await go(repo({ adopt: "Never" }), [configMap("untouched")])
