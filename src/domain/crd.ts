@@ -1,8 +1,8 @@
 /** The CustomResourceDefinition, made from the schemas: what the decoder takes is what the API server takes. */
 import { Schema } from "effect"
-import { GROUP, KIND, MAX_NAME, PLURAL, RepositorySpec, VERSION } from "./repository.ts"
+import { GROUP, KIND, MAX_NAME, PLURAL, VERSION } from "./repository.ts"
 import { celOf } from "./rules.ts"
-import { SPEC_RULES } from "./spec.ts"
+import { RepositorySpec, SPEC_RULES } from "./spec.ts"
 import { RepositoryStatus } from "./status.ts"
 
 interface Node {
@@ -111,6 +111,8 @@ const schema = (): Node => ({
     status: {
       ...structural(RepositoryStatus),
       description: "What the last sync came to. Written by the controller.",
+      // Before the controller has seen the object, kstatus must not take it for ready.
+      default: { observedGeneration: -1, phase: "Pending" },
     },
   },
   [RULES]: [

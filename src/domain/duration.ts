@@ -28,7 +28,10 @@ export const formatGoDuration = (millis: number): string => {
 }
 
 /** A duration between two others, as text on the wire and a `Duration` inside. */
-export const goDuration = (least: string, most: string) => {
+export const goDuration = (
+  least: string,
+  most: string,
+): Schema.decodeTo<Schema.Duration, Schema.String> => {
   const [low = 0, high = 0] = [parseGoDuration(least), parseGoDuration(most)]
   const bounded = Schema.String.check(
     // without the `u` flag the pattern silently disappears from the JSON Schema

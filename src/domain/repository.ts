@@ -4,9 +4,6 @@ import { ConfigError } from "./errors.ts"
 import { CheckedSpec, type RepositorySpec } from "./spec.ts"
 import { RepositoryStatus } from "./status.ts"
 
-export { RepositorySpec } from "./spec.ts"
-export { type DriftEntry, type HistoryEntry, type Phase, RepositoryStatus } from "./status.ts"
-
 export const GROUP = "nopea.false.systems"
 export const VERSION = "v1alpha1"
 export const PLURAL = "gitrepositories"

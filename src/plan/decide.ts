@@ -2,7 +2,7 @@
 import type { Action, Change } from "../domain/change.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { DesiredObject, ObjectRef } from "../domain/object.ts"
-import type { RepositorySpec } from "../domain/repository.ts"
+import type { RepositorySpec } from "../domain/spec.ts"
 import {
   beingDeleted,
   brokenGlass,

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process"
 import { promisify } from "node:util"
 import { beforeAll, describe, expect, it } from "vitest"
-import type { Json, KubeObject } from "../cluster/Api.ts"
+import { eventually, type Json, type KubeObject } from "../cluster/Api.ts"
 import { cluster, connect, freshNamespace } from "../cluster/connect.ts"
 import { raw } from "../domain/repositories.ts"
 import { RIGHT, WRONG } from "../domain/wrongSpecs.ts"
@@ -113,7 +113,9 @@ describe("the API server refuses, naming the field,", () => {
 
 describe("kubectl", () => {
   it("explains a field", async () => {
-    const text = await kubectl("explain", "gitrepository.spec.healPolicy")
+    const text = await eventually("the schema is published", () =>
+      kubectl("explain", "gitrepository.spec.healPolicy").catch(() => undefined),
+    )
     expect(text).toMatch(/what happens when somebody changes an object in the cluster/i)
     expect(text).toMatch(/ENUM:\s+auto\s+manual\s+notify/)
     expect(text).toContain("DESCRIPTION")
@@ -161,7 +163,8 @@ describe("the status", () => {
   it("is a subresource: an edit of the object does not touch it, and it may say all that we say", async () => {
     await api.create(named("status"))
     await api.patch(key("status"), { status: { phase: "Synced" } })
-    expect((await api.get(key("status"))).status).toBeUndefined()
+    const untouched = { observedGeneration: -1, phase: "Pending" }
+    expect((await api.get(key("status"))).status).toEqual(untouched)
     await api.patch(key("status"), { status: fullStatus }, { subresource: "status" })
     expect((await api.get(key("status"))).status).toEqual(fullStatus)
   })

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { expect, it } from "vitest"
 import { crd } from "../../src/domain/crd.ts"
-import { RepositorySpec } from "../../src/domain/repository.ts"
+import { RepositorySpec } from "../../src/domain/spec.ts"
 import { FILE, fileText } from "../../tools/crd.ts"
 
 // biome-ignore lint/suspicious/noExplicitAny: an unstructured object has no narrower honest type here

@@ -6,10 +6,10 @@ import {
   GitRepository,
   keyOf,
   pruneAllowanceOf,
-  RepositorySpec,
   reconcileIntervalOf,
   reconcileRequestOf,
 } from "../../src/domain/repository.ts"
+import { RepositorySpec } from "../../src/domain/spec.ts"
 import { raw, repository } from "./repositories.ts"
 import { RIGHT, WRONG } from "./wrongSpecs.ts"
 
