@@ -113,11 +113,11 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
   ["gone", /not our ref|unadvertised object|not a valid object name|not a tree object/iu],
   [
     "corrupted",
-    /\.lock': file exists|cannot lock ref|not a git repository|is corrupt|is empty|bad object|bad tree|packfile|index file|pack has|inflate: data stream|shallow file has changed|does not point to a valid object|did not send all necessary objects|missing necessary objects|unable to (read|parse|load|find)|unresolved delta|bad signature|hash mismatch/iu,
+    /\.lock': file exists|bad config|cannot lock ref|not a git repository|is corrupt|is empty|bad object|bad tree|packfile|index file|pack has|inflate: data stream|shallow file has changed|does not point to a valid object|did not send all necessary objects|missing necessary objects|unable to (read|parse|load|find)|unresolved delta|bad signature|hash mismatch/iu,
   ],
   [
     "badAnswer",
-    /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|remote error|curl \d+/iu,
+    /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|unable to access|remote error|curl \d+/iu,
   ],
   ["dataDir", /permission denied|read-only file system/iu],
 ]
