@@ -29,6 +29,12 @@ const notices: Plugin = {
   },
 }
 
+/** An older Node would fail somewhere inside, with a message that names nothing. */
+const nodeGuard = `if (Number(process.versions.node.split(".")[0]) < 26) {
+	process.stderr.write("nopea needs Node 26 or newer, this is " + process.version + "\\n");
+	process.exit(1);
+}`
+
 export default defineConfig({
   input: { nopea: "src/main.ts", thread: "src/render/thread.ts" },
   platform: "node",
@@ -42,6 +48,7 @@ export default defineConfig({
     entryFileNames: "[name].js",
     // Flat, because the thread's entry is found beside the file that starts it.
     chunkFileNames: "chunk-[name]-[hash].js",
+    banner: ({ name }) => (name === "nopea" ? nodeGuard : ""),
     comments: { legal: true, annotation: false, jsdoc: false },
     sourcemap: true,
     sourcemapExcludeSources: true,

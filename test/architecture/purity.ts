@@ -25,7 +25,7 @@ const MAY_CATCH_DEFECTS = new Set(["src/supervisor/Supervisor.ts"])
 
 /** Clocks and timers that Effect's own cannot replace. */
 const TIMES_ALLOWED: Readonly<Record<string, string>> = {
-  "src/main.ts": "the process must end even when a finalizer does not",
+  "src/App.ts": "the process must end even when a finalizer does not",
 }
 
 const importersOf = (codes: ReadonlyArray<Code>, path: string): ReadonlyArray<string> =>
@@ -145,7 +145,7 @@ export const purityRules: ReadonlyArray<Rule> = [
     ],
     good: [
       { "src/git/GitCli.ts": "export const a = new Date(1)\nexport const b = Math.max(1)" },
-      { "src/main.ts": "setTimeout(() => {}, 1)" },
+      { "src/App.ts": "setTimeout(() => {}, 1)" },
     ],
   },
   {
@@ -202,6 +202,6 @@ export const purityRules: ReadonlyArray<Rule> = [
       )
     },
     bad: [[{ "src/supervisor/Watchdog.ts": "" }, /Supervisor\.ts/]],
-    good: [{ "src/main.ts": "", "src/render/thread.ts": "", "src/supervisor/Supervisor.ts": "" }],
+    good: [{ "src/App.ts": "", "src/render/thread.ts": "", "src/supervisor/Supervisor.ts": "" }],
   },
 ]
