@@ -225,6 +225,36 @@ describe("the Applier", () => {
       assert.deepStrictEqual([...cluster.objects.keys()], ["/ConfigMap/shop/keep"])
     }))
 
+  test("deletes nothing while an object of the same sync fails, and tells what waits", (cluster) =>
+    Effect.gen(function* () {
+      const repo = repository(OWNER)
+      yield* sync(repo, [config("a"), config("b")])
+      cluster.before = (request) =>
+        request.startsWith("apply") ? Effect.fail(refusal(422, "NOPEA-A009")) : Effect.void
+      assert.deepStrictEqual((yield* sync(repo, [config("b", "2")])).lines, [
+        "failed /ConfigMap/shop/b A009",
+        "held /ConfigMap/shop/a A051",
+      ])
+      assert.isTrue(cluster.objects.has("/ConfigMap/shop/a"))
+    }))
+
+  test("looks again before it deletes what changed: a protection set a moment ago wins", (cluster) =>
+    Effect.gen(function* () {
+      const repo = repository(OWNER)
+      yield* sync(repo, [config("guarded"), config("edited")])
+      for (const [name, annotations] of [
+        ["guarded", { "nopea.io/prune": "disabled" }],
+        ["edited", {}],
+      ] as const) {
+        const before = cluster.objects.get(`/ConfigMap/shop/${name}`) ?? config(name)
+        cluster.put({ ...before, metadata: { ...before.metadata, annotations } })
+      }
+      assert.deepStrictEqual((yield* sync(repo, [], { freshness: "known" })).lines, [
+        "deleted /ConfigMap/shop/edited",
+        "skipped /ConfigMap/shop/guarded A054",
+      ])
+    }))
+
   test("does not prune what lost our labels since the plan", (cluster) =>
     Effect.gen(function* () {
       const repo = repository(OWNER)
