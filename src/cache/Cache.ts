@@ -1,8 +1,8 @@
 /** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
 import { Context, Effect, Layer } from "effect"
-import type { ObjectKey, SourcePosition } from "../domain/object.ts"
-import type { RepositoryStatus } from "../domain/repository.ts"
-import type { BlobId, Commit, CommitId } from "../domain/source.ts"
+import type { ObjectKey } from "../domain/object.ts"
+import type { Commit } from "../domain/source.ts"
+import type { RepositoryStatus } from "../domain/status.ts"
 import type { LiveObject } from "../plan/live.ts"
 
 /** How the last sync that had a commit to work on ended. */
@@ -14,14 +14,6 @@ export interface Worked {
   readonly clean: boolean
   /** The Git server failed since: what it has now is not known. */
   readonly stale: boolean
-}
-
-export interface Applied {
-  /** Value of `nopea.io/applied`. */
-  readonly hash: string
-  readonly commit: CommitId
-  readonly blob?: BlobId
-  readonly source: SourcePosition
 }
 
 export interface Table<A> {
@@ -36,7 +28,8 @@ export class Cache extends Context.Service<
     readonly resources: Table<ReadonlyMap<ObjectKey, LiveObject>>
     /** The status as last written; `get status` is answered from here. */
     readonly states: Table<RepositoryStatus>
-    readonly applied: Table<ReadonlyMap<ObjectKey, Applied>>
+    /** `nopea.io/applied` as last written, by object: what is absent though it is here, somebody deleted. */
+    readonly applied: Table<ReadonlyMap<ObjectKey, string>>
     readonly drop: (repository: string) => Effect.Effect<void>
   }
 >()("nopea/cache/Cache") {}
@@ -66,7 +59,7 @@ export const layer = (limit = 10_000): Layer.Layer<Cache> =>
       commits: table<Worked>(limit),
       resources: table<ReadonlyMap<ObjectKey, LiveObject>>(limit),
       states: table<RepositoryStatus>(limit),
-      applied: table<ReadonlyMap<ObjectKey, Applied>>(limit),
+      applied: table<ReadonlyMap<ObjectKey, string>>(limit),
     }
     const drop = (repository: string) =>
       Effect.sync(() => {

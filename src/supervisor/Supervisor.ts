@@ -6,19 +6,7 @@
  * budget). Only first syncs take turns, so that a start does not run them all at once; a slow one passes
  * its turn on.
  */
-import {
-  type Cause,
-  Clock,
-  Context,
-  Deferred,
-  Duration,
-  Effect,
-  Exit,
-  Fiber,
-  Layer,
-  Random,
-  Semaphore,
-} from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Semaphore } from "effect"
 import { Cache } from "../cache/Cache.ts"
 import { Live } from "../cache/Live.ts"
 import type { SyncError } from "../domain/errors.ts"
@@ -26,23 +14,17 @@ import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import type { Trigger } from "../domain/trigger.ts"
-import { Reporter } from "../report/Reporter.ts"
+import type { Reporter } from "../report/Reporter.ts"
 import { type Reply, type Running, WorkerHandle } from "../worker/Handle.ts"
 import { SyncRefused } from "../worker/refused.ts"
 import type { Syncer } from "../worker/Syncer.ts"
-import { exponentialDelay } from "../worker/state.ts"
-import { runWorker } from "../worker/Worker.ts"
-import { describeCrash } from "./crash.ts"
+import { supervise } from "./Incarnations.ts"
+import { survive } from "./Survive.ts"
 
 /** Nobody waits longer for a worker to stop; what follows it does. */
 export const STOP_GRACE: Duration.Duration = Duration.seconds(5)
-/** A worker that lived this long starts over with a short delay after its next crash. */
-const HEALTHY = Duration.toMillis(Duration.minutes(1))
-/** First syncs that run at a time, and how long one keeps its turn. */
+/** First syncs that run at a time. */
 const TURNS = 16
-const TURN = Duration.seconds(5)
-/** Pushes cut the pause after a crash short, but not below this. */
-const LEAST_PAUSE = 1000
 
 export interface CutSync extends Running {
   readonly repository: string
@@ -85,48 +67,6 @@ interface Entry {
   readonly fiber: Fiber.Fiber<void>
 }
 
-const tellCrash = Effect.fnUntraced(function* (
-  handle: WorkerHandle,
-  cause: Cause.Cause<never>,
-  restartIn: number,
-) {
-  const reporter = yield* Reporter
-  const crash = describeCrash(cause)
-  yield* Effect.logError("worker crashed").pipe(Effect.annotateLogs({ crash, restartIn }))
-  yield* reporter
-    .crashed(handle.repository, crash, restartIn)
-    .pipe(Effect.catchCause((other) => Effect.logError(`crash not told: ${describeCrash(other)}`)))
-})
-
-/** Ends only by interruption: whatever else ends an incarnation is a crash, also an interruption from inside. */
-const supervise = Effect.fnUntraced(function* (
-  handle: WorkerHandle,
-  firstSync: Effect.Effect<void>,
-) {
-  let crashes = 0
-  while (true) {
-    const startedAt = yield* Clock.currentTimeMillis
-    const incarnation = Effect.all([runWorker(handle), firstSync], { concurrency: 2 })
-    const exit = yield* Effect.exit(incarnation)
-    const lived = (yield* Clock.currentTimeMillis) - startedAt
-    crashes = lived > HEALTHY ? 1 : crashes + 1
-    const delay = Math.round(exponentialDelay(crashes, yield* Random.next))
-    if (Exit.isFailure(exit)) yield* tellCrash(handle, exit.cause, delay)
-    yield* Effect.sleep(Math.min(delay, LEAST_PAUSE))
-    yield* Effect.timeoutOption(handle.urgent, Math.max(delay - LEAST_PAUSE, 0))
-  }
-})
-
-/** A first sync takes its turn here; meanwhile the worker serves whatever else comes. */
-const takeTurn = (turns: Semaphore.Semaphore, handle: WorkerHandle): Effect.Effect<void> =>
-  turns.withPermit(
-    Effect.suspend(() => {
-      const reply: Reply = Deferred.makeUnsafe()
-      handle.offer({ kind: "startup" }, reply)
-      return Effect.asVoid(Effect.timeoutOption(Effect.exit(Deferred.await(reply)), TURN))
-    }),
-  )
-
 const tellCut = ({ repository, trigger, syncId, startedAt }: CutSync): Effect.Effect<void> =>
   Effect.logWarning("sync cut short: the controller stops").pipe(
     Effect.annotateLogs({ repository, trigger: trigger.kind, syncId, startedAt }),
@@ -165,14 +105,12 @@ const make = Effect.gen(function* () {
     entries.delete(key)
     entry?.handle.abandon()
     entry?.fiber.interruptUnsafe()
-    const ended = fork(
-      (entry === undefined ? Effect.void : awaitEnd(entry.fiber)).pipe(
-        Effect.andThen(previous(key)),
-        Effect.andThen(memory === "forget" ? forget(key) : Effect.void),
-        Effect.catchCause((cause) => Effect.logError(`stop failed: ${describeCrash(cause)}`)),
-        Effect.annotateLogs({ repository: key }),
-      ),
-    )
+    const settled = Effect.all([
+      entry === undefined ? Effect.void : awaitEnd(entry.fiber),
+      previous(key),
+      memory === "forget" ? forget(key) : Effect.void,
+    ])
+    const ended = fork(survive("a stop", settled).pipe(Effect.annotateLogs({ repository: key })))
     ending.set(key, ended)
     ended.addObserver(() => {
       if (ending.get(key) === ended) ending.delete(key)
@@ -184,7 +122,7 @@ const make = Effect.gen(function* () {
     const handle = new WorkerHandle(repository)
     const { key } = handle
     const fiber = fork(
-      Effect.andThen(previous(key), supervise(handle, takeTurn(turns, handle))).pipe(
+      Effect.andThen(previous(key), supervise(handle, turns)).pipe(
         Effect.annotateLogs({ repository: key }),
       ),
     )

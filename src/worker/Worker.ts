@@ -7,15 +7,12 @@ import { Reporter } from "../report/Reporter.ts"
 import type { Answer, Reply, WorkerHandle } from "./Handle.ts"
 import type { Request } from "./mailbox.ts"
 import { SyncRefused } from "./refused.ts"
-import { Syncer } from "./Syncer.ts"
+import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { IDLE, isSuspended, type Step, step, type WorkerEvent, type WorkerState } from "./state.ts"
 import { type Timers, tick } from "./timers.ts"
 
 /** A sync that ends sooner is told once, when it has ended. */
 const SLOW = Duration.seconds(1)
-
-/** Nothing was ever synced: people who just created it want to see that something happens. */
-const isFirst = ({ status }: GitRepository): boolean => status?.lastAttemptedCommit === undefined
 
 const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   const syncer = yield* Syncer
@@ -47,33 +44,39 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       : Effect.flatMap(offerDue, (wait) => Effect.timeoutOption(handle.waiting, wait)),
   )
 
-  /**
-   * Linked, so that a telling that dies is not lost; what it has begun to tell ends before the outcome is told.
-   */
-  const tellSlow = (repository: GitRepository, trigger: Trigger, syncId: string) => {
-    const tell = Effect.uninterruptible(reporter.syncing(repository, trigger, syncId))
-    const isNews = !hasRun && isFirst(repository)
+  /** The very first sync is told before it runs, for people who just created it and wait to see something. */
+  const tellFirst = ({ repository, trigger, syncId }: SyncRequest) => {
+    const isFirst = !hasRun && repository.status?.lastAttemptedCommit === undefined
     hasRun = true
-    return Effect.andThen(isNews ? tell : Effect.delay(tell, SLOW), Effect.never)
+    return isFirst ? reporter.syncing(repository, trigger, syncId) : Effect.void
   }
+
+  /** Never ends by itself; what it has begun to tell is told before the outcome is. */
+  const tellSlow = ({ repository, trigger, syncId }: SyncRequest) =>
+    Effect.uninterruptible(reporter.syncing(repository, trigger, syncId)).pipe(
+      Effect.delay(SLOW),
+      Effect.andThen(Effect.never),
+    )
 
   const sync = Effect.fn("Worker.sync")(function* (repository: GitRepository, trigger: Trigger) {
     const startedAt = yield* Clock.currentTimeMillis
     const syncId = ulid(startedAt, [yield* Random.next, yield* Random.next])
     handle.begin({ trigger, syncId, startedAt })
     yield* Effect.annotateCurrentSpan({ repository: handle.key, trigger: trigger.kind, syncId })
+    const request: SyncRequest = { repository, trigger, syncId }
+    yield* tellFirst(request)
     const outcome = yield* syncer
-      .run({ repository, trigger, syncId })
+      .run(request)
       .pipe(
         Effect.annotateLogs({ trigger: trigger.kind, syncId }),
-        Effect.raceFirst(tellSlow(repository, trigger, syncId)),
+        Effect.raceFirst(tellSlow(request)),
         Effect.result,
       )
     const now = yield* Clock.currentTimeMillis
     const random = yield* Random.next
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }
-    yield* reporter.finished({ repository, trigger, syncId, startedAt, outcome, ...retry })
+    yield* reporter.finished({ ...request, startedAt, outcome, ...retry })
     return outcome
   })
 

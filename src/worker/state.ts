@@ -49,7 +49,8 @@ const MAX_RETRY_AFTER = 60 * 60 * 1000
 /** Somebody asked anew: the count of attempts starts over. */
 const FRESH: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
 
-const jitter = (delay: number, random: number): number => delay * (0.9 + 0.2 * random)
+/** Whole milliseconds: timers know no parts of them. */
+const jitter = (delay: number, random: number): number => Math.round(delay * (0.9 + 0.2 * random))
 
 /** 1 s, 2 s, 3 s … 60 s, ± 10 %. `attempt` counts from 1. */
 export const linearDelay = (attempt: number, random: number): number =>
@@ -72,7 +73,7 @@ const troubleOf = (error: SyncError): Trouble | undefined =>
           error._tag === "GitError" || error._tag === "SyncTimeout"
             ? exponentialDelay
             : linearDelay,
-        atLeast: Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER),
+        atLeast: Math.min(Math.ceil(error.retryAfter ?? 0), MAX_RETRY_AFTER),
       }
 
 /** What may pass by itself; `undefined`: nothing failed, or waiting does not help. */

@@ -1,5 +1,5 @@
 // Doubles of what stands around the actors: a syncer that is scripted, a reporter that remembers, a live index that counts.
-import { Clock, Effect, Layer, Result } from "effect"
+import { Clock, Effect, Layer, Random, Result } from "effect"
 import { layer as cacheLayer } from "../../src/cache/Cache.ts"
 import { Live } from "../../src/cache/Live.ts"
 import { type Failure, GitError, KubeError, type SyncError } from "../../src/domain/errors.ts"
@@ -125,6 +125,12 @@ export const actors = (drainTimeout = 20_000) => {
     drop: (key) => Effect.sync(() => void dropped.push(key)),
   })
 
+  /** In the middle: delays come without jitter. */
+  const random = Layer.succeed(Random.Random, {
+    nextIntUnsafe: () => 0,
+    nextDoubleUnsafe: () => 0.5,
+  })
+
   return {
     calls,
     told,
@@ -135,7 +141,7 @@ export const actors = (drainTimeout = 20_000) => {
     toldOf: (key: string, what: Told["what"]) =>
       told.filter((t) => t.key === key && t.what === what),
     layer: supervisorLayer({ drainTimeout }).pipe(
-      Layer.provide([syncer, reporter, live]),
+      Layer.provide([syncer, reporter, live, random]),
       Layer.provideMerge(cacheLayer()),
     ),
     reporter,

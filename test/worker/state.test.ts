@@ -55,7 +55,7 @@ const takenEvents: fc.Arbitrary<WorkerEvent> = fc.record({
   suspended: fc.boolean(),
 })
 const histories = fc.array(fc.oneof(finishedEvents, takenEvents), { maxLength: 40 })
-const after = (events: ReadonlyArray<WorkerEvent>): WorkerState =>
+const following = (events: ReadonlyArray<WorkerEvent>): WorkerState =>
   events.reduce((state, event) => step(state, event).state, IDLE)
 
 const finish = (
@@ -80,10 +80,10 @@ describe("retry", () => {
   it("is bounded after any history", () => {
     fc.assert(
       fc.property(histories, finishedEvents, (history, event) => {
-        const { retryIn = 0 } = step(after(history), event)
+        const { retryIn = 0 } = step(following(history), event)
         assert.isAtLeast(retryIn, 0)
         assert.isAtMost(retryIn, 1_000_000 + 66_000)
-        if (after(history).phase === "idle") assert.isAtMost(retryIn, 66_000)
+        if (following(history).phase === "idle") assert.isAtMost(retryIn, 66_000)
       }),
     )
   })
@@ -103,7 +103,7 @@ describe("retry", () => {
     fc.assert(
       fc.property(histories, (history) => {
         const { state, retryIn } = finish(
-          after([...history, { type: "taken", suspended: false }]),
+          following([...history, { type: "taken", suspended: false }]),
           GOOD,
         )
         assert.deepStrictEqual([state, retryIn], [IDLE, undefined])
@@ -157,7 +157,7 @@ describe("suspension", () => {
   it("never runs, is told once, and ends with the first trigger after it", () => {
     fc.assert(
       fc.property(histories, fc.integer({ min: 1, max: 5 }), (history, times) => {
-        let state = after([...history, { type: "taken", suspended: false }])
+        let state = following([...history, { type: "taken", suspended: false }])
         const actions: Array<Step["action"]> = []
         for (let i = 0; i < times; i++) {
           const next = step(state, { type: "taken", suspended: true })
