@@ -112,6 +112,12 @@ export const SETTINGS = {
     description: "let GitRepositories outside the controller's namespace use its own rights",
     parse: flag,
   }),
+  leaderElection: setting({
+    env: "NOPEA_LEADER_ELECTION",
+    fallback: "auto",
+    description: "true, false, or auto: on in a pod, off with a kubeconfig",
+    parse: oneOf("auto", "true", "false"),
+  }),
   drainTimeout: setting({
     env: "NOPEA_DRAIN_TIMEOUT",
     fallback: "20s",

@@ -52,6 +52,7 @@ describe("configuration", () => {
     ["namespaces", "Team_A"],
     ["allowFileUrls", "yes"],
     ["allowControllerIdentity", "1"],
+    ["leaderElection", "on"],
     ["drainTimeout", "20"],
     ["drainTimeout", "0s"],
     ["drainTimeout", "-5s"],
