@@ -44,7 +44,10 @@ interface Thread {
   readonly inbox: Queue.Queue<Parsed, Death>
 }
 
-const startThread = (memoryMb: number): Effect.Effect<Thread, never, Scope.Scope> =>
+const startThread = (
+  memoryMb: number,
+  running: Set<Worker>,
+): Effect.Effect<Thread, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.map(Queue.bounded<Parsed, Death>(BATCH_FILES), (inbox) => {
       const worker = new Worker(ENTRY, {
@@ -62,7 +65,11 @@ const startThread = (memoryMb: number): Effect.Effect<Thread, never, Scope.Scope
       worker.on("error", (error: Error & { readonly code?: string }) =>
         die(error.code === "ERR_WORKER_OUT_OF_MEMORY" ? "memory" : "crash"),
       )
-      worker.on("exit", () => die("crash"))
+      worker.on("exit", () => {
+        running.delete(worker)
+        die("crash")
+      })
+      running.add(worker)
       return { worker, inbox }
     }),
     ({ worker }) => Effect.promise(() => worker.terminate()),
@@ -103,12 +110,17 @@ const culprit = (death: Death): Parsed => {
 }
 
 export const makeThreads = Effect.fnUntraced(function* (options: ThreadOptions) {
+  const running = new Set<Worker>()
   const pool = yield* Pool.makeWithTTL({
-    acquire: startThread(options.memoryMb),
+    acquire: startThread(options.memoryMb, running),
     min: 0,
     max: options.threads,
     timeToLive: IDLE,
   })
+  // A pool that closes waits for what it lent: so busy threads end first.
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() => Promise.all([...running].map((worker) => worker.terminate()))),
+  )
 
   const converse = (thread: Thread, jobs: ReadonlyArray<Job>, answers: Array<Parsed>) =>
     Effect.gen(function* () {

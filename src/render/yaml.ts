@@ -53,11 +53,11 @@ const outline = (text: string): Outline => {
   }
 }
 
-const indentLine = (text: string, offset: number): string => {
-  const start = Math.max(text.lastIndexOf("\n", offset - 1), text.lastIndexOf("\r", offset - 1)) + 1
-  const deepest = (text.match(/(?<![^\n\r]) +/gu) ?? []).reduce((a, b) => Math.max(a, b.length), 0)
-  return text.slice(0, start) + " ".repeat(deepest + 1) + text.slice(start)
-}
+const deepestIndent = (text: string): number =>
+  (text.match(/(?<![^\n\r]) +/gu) ?? []).reduce(
+    (deepest, each) => Math.max(deepest, each.length),
+    0,
+  )
 
 /**
  * kubectl takes brackets and quotes that go on in a line with too little indentation, js-yaml refuses
@@ -65,8 +65,12 @@ const indentLine = (text: string, offset: number): string => {
  */
 const lenientOutline = (text: string): Outline => {
   let found = outline(text)
+  const indent = found.flaw === undefined ? "" : " ".repeat(deepestIndent(text) + 1)
   for (let left = MAX_MENDED; left > 0 && found.flaw?.reason.endsWith(DEFICIENT); left--) {
-    found = outline(indentLine(found.text, found.flaw.offset))
+    const last = found.flaw.offset - 1
+    const start =
+      Math.max(found.text.lastIndexOf("\n", last), found.text.lastIndexOf("\r", last)) + 1
+    found = outline(found.text.slice(0, start) + indent + found.text.slice(start))
   }
   return found
 }

@@ -1,5 +1,7 @@
+import type { Worker } from "node:worker_threads"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { layer, type RenderPoolOptions } from "../../src/render/RenderPool.ts"
 import { configMap, renderContract, run, treeOf } from "../contract/Render.contract.ts"
 
@@ -22,10 +24,38 @@ const many = (count: number) =>
     Array.from({ length: count }, (_, at) => [`f${at}.yaml`, configMap(`c${at}`)] as const),
   )
 
-/** Threads of this process, as the process itself counts them. */
-const threadCount = (): number =>
-  process.getActiveResourcesInfo().filter((name) => name === "Worker" || name === "MessagePort")
-    .length
+/** The threads that this process starts from here on. */
+const watchThreads = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const started: Array<Worker> = []
+      const note = (worker: Worker) => started.push(worker)
+      process.on("worker", note)
+      return { started, note }
+    }),
+    ({ note }) => Effect.sync(() => process.off("worker", note)),
+  ),
+  ({ started }) => started,
+)
+const isRunning = ({ threadId }: Worker): boolean => threadId >= 0
+
+const once = (emitter: NodeJS.EventEmitter, event: string) =>
+  Effect.callback<void>((resume) => {
+    emitter.once(event, () => resume(Effect.void))
+  })
+
+/** Starts a render that never ends, and waits until its thread runs. */
+const startEndless = Effect.gen(function* () {
+  const online = yield* Effect.forkChild(
+    Effect.callback<void>((resume) => {
+      process.once("worker", (worker) => worker.once("online", () => resume(Effect.void)))
+    }),
+    { startImmediately: true },
+  )
+  const fiber = yield* Effect.forkChild(run(treeOf({ "a.yaml": endless }).request))
+  yield* Fiber.join(online)
+  return fiber
+})
 
 describe("Render on threads", () => {
   renderContract(pool())
@@ -36,7 +66,7 @@ describe("Render on threads", () => {
       const { objects, failures } = yield* run(request)
       expect(objects).toHaveLength(50)
       expect(failures).toMatchObject([{ code: "NOPEA-R023", file: "f20b.yaml" }])
-    }).pipe(Effect.provide(pool({ timeout: "1 second" }))),
+    }).pipe(Effect.provide(pool({ timeout: "1 second", threads: 1 }))),
   )
 
   it.live("a file that needs too much memory fails alone, and the pool goes on", () =>
@@ -50,16 +80,70 @@ describe("Render on threads", () => {
     }).pipe(Effect.provide(pool({ memoryMb: 48, threads: 1 }))),
   )
 
-  it.live("an interrupted render gives its thread back: the only one is free for the next", () =>
+  it.live("an interrupted render ends its thread, and the next one gets a new one", () =>
     Effect.gen(function* () {
-      const fiber = yield* Effect.forkChild(run(treeOf({ "a.yaml": endless }).request), {
-        startImmediately: true,
-      })
-      yield* Effect.yieldNow
-      yield* Fiber.interrupt(fiber)
+      const threads = yield* watchThreads
+      yield* Fiber.interrupt(yield* startEndless)
+      expect(threads.map(isRunning)[0]).toBe(false)
       const { objects } = yield* run(treeOf({ "x.yaml": configMap("next") }).request)
       expect(objects).toHaveLength(1)
     }).pipe(Effect.provide(pool({ threads: 1 }))),
+  )
+
+  it.live("a thread that dies between two renders is replaced unseen", () =>
+    Effect.gen(function* () {
+      const threads = yield* watchThreads
+      yield* run(treeOf({ "a.yaml": configMap("a") }).request)
+      yield* Effect.promise(() => (threads[0] as Worker).terminate())
+      const { objects, failures } = yield* run(treeOf({ "b.yaml": configMap("b") }).request)
+      expect(failures).toEqual([])
+      expect(objects).toHaveLength(1)
+    }).pipe(Effect.provide(pool({ threads: 1 }))),
+  )
+
+  it.live("a thread that dies in the middle of a batch loses no file", () =>
+    Effect.gen(function* () {
+      const died = yield* Effect.forkChild(
+        Effect.callback<void>((resume) => {
+          process.once("worker", (worker) =>
+            worker.once("message", () => worker.terminate().then(() => resume(Effect.void))),
+          )
+        }),
+        { startImmediately: true },
+      )
+      const { request } = treeOf({ ...many(50), "f20b.yaml": endless })
+      const fiber = yield* Effect.forkChild(run(request))
+      yield* Fiber.join(died)
+      const { objects, failures } = yield* Fiber.join(fiber)
+      expect(objects).toHaveLength(50)
+      expect(failures).toMatchObject([{ code: "NOPEA-R023", file: "f20b.yaml" }])
+    }).pipe(Effect.provide(pool({ threads: 1, timeout: "1 second" }))),
+  )
+
+  it.effect("idle threads stop", () =>
+    Effect.gen(function* () {
+      const threads = yield* watchThreads
+      yield* run(treeOf({ "a.yaml": configMap("a") }).request)
+      const [thread] = threads as [Worker]
+      expect(isRunning(thread)).toBe(true)
+      const ended = yield* Effect.forkChild(once(thread, "exit"), { startImmediately: true })
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.join(ended)
+    }).pipe(Effect.provide(pool())),
+  )
+
+  it.live("threads start on demand only, and never more than allowed", () =>
+    Effect.gen(function* () {
+      const threads = yield* watchThreads
+      yield* run(treeOf({ "README.md": "x" }).request)
+      expect(threads).toHaveLength(0)
+      const renders = Array.from({ length: 8 }, (_, at) =>
+        run(treeOf({ "a.yaml": configMap(`a${at}`) }).request),
+      )
+      yield* Effect.all(renders, { concurrency: "unbounded" })
+      expect(threads.length).toBeGreaterThan(0)
+      expect(threads.length).toBeLessThanOrEqual(2)
+    }).pipe(Effect.provide(pool())),
   )
 
   it.live("a blob is parsed once, for all files, commits and repositories", () =>
@@ -121,18 +205,16 @@ describe("Render on threads", () => {
 
   it.live("closing the layer ends its threads, also busy ones", () =>
     Effect.gen(function* () {
-      const before = threadCount()
+      const threads = yield* watchThreads
       yield* Effect.scoped(
         Effect.gen(function* () {
           const context = yield* Layer.build(pool())
-          yield* Effect.forkScoped(
-            Effect.provide(run(treeOf({ "a.yaml": endless }).request), context),
-            { startImmediately: true },
-          )
+          yield* Effect.provide(startEndless, context)
           yield* Effect.provide(run(treeOf({ "x.yaml": configMap("x") }).request), context)
+          expect(threads.map(isRunning)).toEqual([true, true])
         }),
       )
-      expect(threadCount()).toBe(before)
+      expect(threads.map(isRunning)).toEqual([false, false])
     }),
   )
 })
