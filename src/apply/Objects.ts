@@ -53,7 +53,7 @@ const look = (
 ): Effect.Effect<ObjectMeta | undefined, KubeError> =>
   kube.getMetadata(caller, type, ref).pipe(
     Effect.map(({ metadata }): ObjectMeta | undefined => metadata),
-    Effect.catchIf(isGone, () => Effect.succeed(undefined)),
+    Effect.catchIf(isGone, () => Effect.undefined),
   )
 
 const typeOf = (

@@ -91,15 +91,19 @@ const absent = (discovery: Discovery, known: Known, kind: GroupKind): Listing =>
   return "whole"
 }
 
+/** Looks anew when told to, and where a kind is not known: it may have come since. */
 const discover = (
   kube: Kube["Service"],
   kinds: ReadonlyArray<GroupKind>,
+  freshness: LiveQuery["freshness"],
 ): Effect.Effect<Discovery, KubeError> =>
-  Effect.flatMap(kube.discovery(), (discovery) =>
-    kinds.every((kind) => discovery.find(kind) !== undefined)
-      ? Effect.succeed(discovery)
-      : kube.discovery("refresh"),
-  )
+  freshness === "listed"
+    ? kube.discovery("refresh")
+    : Effect.filterOrElse(
+        kube.discovery(),
+        (discovery) => kinds.every((kind) => discovery.find(kind) !== undefined),
+        () => kube.discovery("refresh"),
+      )
 
 const snapshotOf = Effect.fn("LiveIndex.snapshot")(function* (
   kube: Kube["Service"],
@@ -108,10 +112,8 @@ const snapshotOf = Effect.fn("LiveIndex.snapshot")(function* (
 ): Effect.fn.Return<LiveSnapshot, KubeError> {
   const unique = [...new Map(kinds.map((kind) => [formatGroupKind(kind), kind])).entries()]
   const due = unique.filter(([kind]) => freshness === "listed" || !known.listed.has(kind))
-  const discovery = yield* discover(
-    kube,
-    due.map(([, kind]) => kind),
-  )
+  const wanted = due.map(([, kind]) => kind)
+  const discovery = yield* discover(kube, wanted, freshness)
   const list = ([name, kind]: readonly [string, GroupKind]) => {
     const type = discovery.find(kind)
     const listing =

@@ -41,7 +41,7 @@ export interface PlanInput {
   readonly kinds: ServedKinds
   /** What was applied last, by object: value of `nopea.io/applied`. */
   readonly applied: ReadonlyMap<ObjectKey, string>
-  /** This commit was applied whole before (`status.lastSyncedCommit`), so whatever is absent was deleted. */
+  /** This commit was applied whole before, under this very spec: whatever is absent was deleted. */
   readonly settled: boolean
   readonly hashKey: Redacted.Redacted<Uint8Array>
 }
@@ -55,6 +55,8 @@ export interface Plan {
   /** What needs no request: unchanged, skipped, held, waiting, failed. */
   readonly settled: ChangeSet
   readonly warnings: ReadonlyArray<string>
+  /** Every desired object that has a place. */
+  readonly wanted: ReadonlyMap<ObjectKey, Want>
   /** What the plan saw, for the inventory that follows. */
   readonly live: PlanInput["live"]
 }
@@ -202,8 +204,30 @@ export const makePlan = (input: PlanInput): Plan => {
     prune: isBlocked ? [] : prune.stages,
     settled: [...decided, ...prune.kept, ...(isBlocked ? postponed(prune.stages) : [])],
     warnings: placed.warnings,
+    wanted: new Map([...placed.wants].flatMap(([key, [want]]) => (want ? [[key, want]] : []))),
     live: input.live,
   }
+}
+
+const AS_GIT_SAYS: ReadonlySet<Change["action"]> = new Set([
+  "created",
+  "configured",
+  "unchanged",
+  "healed",
+])
+
+/**
+ * What the next plan takes as `applied`. An object that is held or fails keeps its place in it: that it
+ * was deleted, and is left so, must outlive later commits that do not touch it.
+ */
+export const appliedAfter = (plan: Plan, changes: ChangeSet): ReadonlyMap<ObjectKey, string> => {
+  const done = changes.filter((c) => AS_GIT_SAYS.has(c.action)).map((c) => formatRef(c.ref))
+  const live = new Set(done)
+  return new Map(
+    [...plan.wanted].flatMap(([key, want]) =>
+      live.has(key) || want.appliedBefore ? [[key, want.hash]] : [],
+    ),
+  )
 }
 
 /** What `spec.dryRun` reports: everything but the unchanged, in the order it would happen. */

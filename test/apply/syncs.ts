@@ -5,16 +5,11 @@ import { Live } from "../../src/cache/Live.ts"
 import { layer as liveLayer } from "../../src/controller/LiveIndex.ts"
 import { formatChange } from "../../src/domain/change.ts"
 import type { KubeError } from "../../src/domain/errors.ts"
-import {
-  type DesiredObject,
-  formatRef,
-  type KubeObject,
-  parseGroupKind,
-} from "../../src/domain/object.ts"
+import { type DesiredObject, type KubeObject, parseGroupKind } from "../../src/domain/object.ts"
 import { type Caller, Kube } from "../../src/kube/Kube.ts"
 import type { Policy } from "../../src/plan/decide.ts"
 import type { Owner } from "../../src/plan/live.ts"
-import { makePlan, type Plan } from "../../src/plan/plan.ts"
+import { appliedAfter, makePlan, type Plan } from "../../src/plan/plan.ts"
 import { COMMIT, KEY, manifest, POLICY } from "../plan/words.ts"
 
 export interface Repository {
@@ -25,7 +20,7 @@ export interface Repository {
   /** Every announcement, in order. */
   readonly announced: Array<ReadonlyArray<string>>
   /** What the sync knows of its last applies, as the cache does. */
-  readonly applied: Map<string, string>
+  applied: ReadonlyMap<string, string>
   readonly hashKey?: Redacted.Redacted<Uint8Array>
 }
 
@@ -87,14 +82,7 @@ export const sync = (
       announce: (all) => Effect.sync(() => void repo.announced.push(all)),
     })
     repo.kinds = result.inventoryKinds
-    const done = new Set(
-      result.changes
-        .filter((c) => ["created", "configured", "healed"].includes(c.action))
-        .map((c) => formatRef(c.ref)),
-    )
-    for (const step of plan.stages.flat()) {
-      if (done.has(formatRef(step.ref))) repo.applied.set(formatRef(step.ref), step.hash)
-    }
+    repo.applied = appliedAfter(plan, result.changes)
     const lines = result.changes
       .map((c) => {
         const code = (c.failure ?? c.note)?.code.replace("NOPEA-", "")

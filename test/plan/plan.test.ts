@@ -1,7 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Action } from "../../src/domain/change.ts"
 import { formatRef } from "../../src/domain/object.ts"
 import type { Policy } from "../../src/plan/decide.ts"
-import { describePlan, makePlan, type PlanInput } from "../../src/plan/plan.ts"
+import {
+  appliedAfter,
+  describePlan,
+  makePlan,
+  type Plan,
+  type PlanInput,
+} from "../../src/plan/plan.ts"
 import {
   COMMIT,
   desired,
@@ -10,6 +17,7 @@ import {
   lines,
   live,
   planLines,
+  ref,
   rules,
   SERVED,
   snapshot,
@@ -407,6 +415,37 @@ describe("prune", () => {
       plan.settled[0]?.note?.fix ?? "",
       new RegExp(`kubectl annotate .* -n team shop .*approve-prune=${COMMIT}`),
     )
+  })
+})
+
+describe("what counts as applied", () => {
+  const again = (plan: Plan, ...done: ReadonlyArray<readonly [name: string, action: Action]>) =>
+    [
+      ...appliedAfter(plan, [
+        ...plan.settled,
+        ...done.map(([name, action]) => ({ ref: ref(`ConfigMap shop/${name}`), action })),
+      ]),
+    ].map(([key]) => key)
+  const two = [desired("ConfigMap shop/a"), desired("ConfigMap shop/b")]
+
+  it("is what was written or found as Git says, and not what failed", () => {
+    const plan = makePlan(input(two))
+    assert.deepStrictEqual(again(plan, ["a", "created"], ["b", "failed"]), ["/ConfigMap/shop/a"])
+  })
+  it("stays known of an object that was deleted and is left so, whatever commits follow", () => {
+    const manual = { rules: rules({ healPolicy: "manual" }) }
+    const first = makePlan(input(two, [], { ...manual, settled: true }))
+    const applied = appliedAfter(first, first.settled)
+    const next = makePlan(input([...two, desired("ConfigMap shop/c")], [], { ...manual, applied }))
+    assert.deepStrictEqual(
+      [...lines(next)],
+      ["create ConfigMap shop/c", "held A055 ConfigMap shop/a", "held A055 ConfigMap shop/b"],
+    )
+  })
+  it("stays known of an object whose kind could not be listed", () => {
+    const applied = new Map([["/ConfigMap/shop/a", hash(two[0] ?? desired(A))]])
+    const plan = makePlan(input(two, [], { applied, live: snapshot([], ["/ConfigMap"]) }))
+    assert.deepStrictEqual(again(plan), ["/ConfigMap/shop/a"])
   })
 })
 
