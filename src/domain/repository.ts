@@ -98,7 +98,7 @@ const problemsOf = (issue: SchemaIssue.Issue): string =>
  * A status of another version must not stop a repository: what can be read of it is kept, field by field,
  * and the rest is written anew.
  */
-const readableStatus = (status: unknown): RepositoryStatus => {
+export const readableStatus = (status: unknown): RepositoryStatus => {
   const kept = Object.entries(RepositoryStatus.fields).flatMap(([name, schema]) => {
     const found = Schema.decodeUnknownOption(schema as unknown as Schema.Codec<unknown>)(
       field(status, name),

@@ -1,6 +1,7 @@
 /** From a verdict to phase and conditions, and the news that are no sync: syncing, suspended, crashed, unreadable. Pure. */
 import {
   type Condition,
+  type ConditionType,
   type ConditionUpdate,
   findCondition,
   removeCondition,
@@ -19,6 +20,18 @@ const put = (
   now: string,
 ): ReadonlyArray<Condition> =>
   holds ? setCondition(conditions, update, now) : removeCondition(conditions, update.type)
+
+const ORDER: ReadonlyArray<ConditionType> = [
+  "Ready",
+  "Drifted",
+  "Healthy",
+  "Reconciling",
+  "Stalled",
+]
+
+/** The same conditions in the same order, so that the same news are the same status. */
+const ordered = (conditions: ReadonlyArray<Condition>): ReadonlyArray<Condition> =>
+  conditions.toSorted((a, b) => ORDER.indexOf(a.type) - ORDER.indexOf(b.type))
 
 /** `Reconciling` and `Stalled` are there only while they are true: https://github.com/kubernetes-sigs/cli-utils */
 export const judged = (
@@ -47,7 +60,7 @@ export const judged = (
     next === "stalled",
     now,
   )
-  return { ...before, phase, observedGeneration, conditions }
+  return { ...before, phase, observedGeneration, conditions: ordered(conditions) }
 }
 
 const progressing = (generation: number, message: string): ConditionUpdate => ({
@@ -80,7 +93,7 @@ export const whileSyncing = (
           time,
         )
   const conditions = setCondition(ready, progressing(generation, "a sync runs"), time)
-  return { ...before, phase: "Syncing", conditions }
+  return { ...before, phase: "Syncing", conditions: ordered(conditions) }
 }
 
 /** What was applied stays ready or not; only nobody looks after it. */
