@@ -197,6 +197,19 @@ describe("a GitRepository that cannot be read", () => {
     ),
   )
 
+  it.effect("and took the name of another one is told too, and the other is forgotten", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put({ ...unreadable("a", 1) })
+        yield* settle
+        w.cluster.put(repositoryObject("a", { uid: "new", spec: { interval: "later" } }))
+        yield* settle
+        assert.strictEqual(w.a.toldOf(A, "rejected").length, 2)
+        assert.deepStrictEqual(w.a.dropped, [A])
+      }),
+    ),
+  )
+
   it.effect("is forgotten when it is deleted", () =>
     run((w) =>
       Effect.gen(function* () {

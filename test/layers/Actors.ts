@@ -75,6 +75,9 @@ export const actors = (drainTimeout = 20_000) => {
   const running = new Map<string, number>()
   const overlaps: Array<string> = []
 
+  /** Milliseconds that telling `Syncing` takes. */
+  const writing = { takes: 0 }
+
   const tell = (what: Told["what"], key: string, more: Partial<Told> = {}) =>
     Effect.map(Clock.currentTimeMillis, (at) => void told.push({ what, key, at, ...more }))
 
@@ -105,7 +108,7 @@ export const actors = (drainTimeout = 20_000) => {
   })
 
   const reporter = Layer.succeed(Reporter, {
-    syncing: (r) => tell("syncing", keyOf(r)),
+    syncing: (r) => Effect.andThen(Effect.sleep(writing.takes), tell("syncing", keyOf(r))),
     finished: ({ repository, outcome: o, retryIn }) =>
       tell("finished", keyOf(repository), {
         text: Result.isFailure(o) ? o.failure.code : o.success.result,
@@ -137,6 +140,7 @@ export const actors = (drainTimeout = 20_000) => {
     dropped,
     script,
     overlaps,
+    writing,
     of: (key: string) => calls.filter((c) => c.key === key),
     toldOf: (key: string, what: Told["what"]) =>
       told.filter((t) => t.key === key && t.what === what),

@@ -5,7 +5,7 @@ import { Cache } from "../../src/cache/Cache.ts"
 import type { GitRepository } from "../../src/domain/repository.ts"
 import { describeCrash } from "../../src/supervisor/crash.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
-import { actors, outcome } from "../layers/Actors.ts"
+import { actors, gitError, outcome } from "../layers/Actors.ts"
 import { type RepositoryFields, repository, SYNCED } from "../layers/repositories.ts"
 
 const quiet = (name: string, fields: RepositoryFields = {}): GitRepository =>
@@ -204,6 +204,22 @@ describe("stop", () => {
     ),
   )
 
+  it.effect("answers at once who waits for the sync that cannot be stopped", () =>
+    world(({ a, s }) =>
+      Effect.gen(function* () {
+        a.script.set(A, (_, nth) => (nth === 2 ? stubborn() : Effect.succeed(outcome())))
+        yield* s.start(quiet("a"))
+        yield* settle
+        const caller = yield* Effect.forkChild(Effect.flip(s.syncNow(A)))
+        yield* settle
+        yield* Effect.forkChild(s.stop(A, "keep"))
+        yield* settle
+        assert.include((yield* Fiber.join(caller)).message, "NOPEA-C022")
+        yield* TestClock.adjust("1 hour")
+      }),
+    ),
+  )
+
   it.effect("a new worker waits until the old one has ended: two never overlap", () =>
     world(({ a, s }) =>
       Effect.gen(function* () {
@@ -376,6 +392,22 @@ describe("stopAll", () => {
           a.calls.map((c) => c.key),
           [A],
         )
+      }),
+    ),
+  )
+
+  it.effect("lets no worker retry while another one drains", () =>
+    world(({ a, s }) =>
+      Effect.gen(function* () {
+        a.script.set(A, () => Effect.fail(gitError()))
+        a.script.set(B, () => Effect.as(Effect.sleep("15 seconds"), outcome()))
+        yield* s.start(quiet("a"))
+        yield* s.start(quiet("b"))
+        yield* settle
+        const stopping = yield* Effect.forkChild(s.stopAll("20 seconds"))
+        yield* TestClock.adjust("15 seconds")
+        assert.deepStrictEqual(yield* Fiber.join(stopping), [])
+        assert.strictEqual(a.of(A).length, 1)
       }),
     ),
   )

@@ -290,6 +290,21 @@ describe("what a worker tells", () => {
     ),
   )
 
+  it.effect("what was begun to be told is told before the outcome", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.writing.takes = 3000
+        a.script.set(A, lasting("2 seconds"))
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(told(a), [
+          ["syncing", 4],
+          ["finished", 4],
+        ])
+      }),
+    ),
+  )
+
   it.effect("the very first sync is told at once, and only the first", () =>
     world((a, s) =>
       Effect.gen(function* () {
