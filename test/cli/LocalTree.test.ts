@@ -1,0 +1,45 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { readLocalTree } from "../../src/cli/LocalTree.ts"
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "nopea-tree-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true })),
+)
+
+describe("a local directory", () => {
+  it.live("looks like a commit of it: sorted entries with Git's own blob ids", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      mkdirSync(join(root, "a/.git"), { recursive: true })
+      mkdirSync(join(root, ".git"))
+      mkdirSync(join(root, "b"))
+      writeFileSync(join(root, ".git/x.yaml"), "")
+      writeFileSync(join(root, "a/x.yaml"), "")
+      writeFileSync(join(root, "b/x.yaml"), "hello\n")
+      writeFileSync(join(root, "b/picture.png"), "")
+      symlinkSync("/", join(root, "c"))
+      symlinkSync(".", join(root, "loop.yaml"))
+      const { entries, read } = yield* readLocalTree(root)
+      const blob = "ce013625030ba8dba906f756967f9e9ca394464a" // git hash-object
+      expect(entries).toEqual([
+        { path: "a", mode: "submodule", blob: "" },
+        { path: "b/x.yaml", mode: "file", blob },
+        { path: "c", mode: "symlink", blob: "" },
+        { path: "loop.yaml", mode: "symlink", blob: "" },
+      ])
+      const bytes = (yield* read([blob])).get(blob)
+      expect(new TextDecoder().decode(bytes)).toBe("hello\n")
+    }),
+  )
+
+  it.live("that does not exist is a clear error", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(readLocalTree("/does/not/exist"))
+      expect(error).toMatchObject({ code: "NOPEA-C040", reason: "ENOENT" })
+    }),
+  )
+})
