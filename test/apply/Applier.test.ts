@@ -3,16 +3,11 @@ import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Applier } from "../../src/apply/Applier.ts"
 import type { KubeObject } from "../../src/domain/object.ts"
-import { type ClusterModel, clusterModel, refusal, type } from "./ClusterModel.ts"
+import { layer as kubeMemory } from "../layers/KubeMemory.ts"
+import { type ClusterModel, clusterModel, refusal } from "./ClusterModel.ts"
 import { applying, repository, sync } from "./syncs.ts"
 
 const OWNER = { namespace: "team", name: "shop", uid: "uid-shop" }
-const TYPES = [
-  type("apiextensions.k8s.io", "CustomResourceDefinition", false),
-  type("", "Namespace", false),
-  type("", "ConfigMap"),
-  type("apps", "Deployment"),
-]
 const object = (apiVersion: string, kind: string, name: string, more: object = {}): KubeObject => ({
   apiVersion,
   kind,
@@ -42,10 +37,9 @@ const test = (
     cluster: ClusterModel,
   ) => Effect.Effect<void, unknown, Effect.Services<ReturnType<typeof sync>>>,
 ) =>
-  it.effect(title, () => {
-    const cluster = clusterModel(TYPES)
-    return body(cluster).pipe(Effect.provide(applying(cluster.layer)))
-  })
+  it.effect(title, () =>
+    Effect.flatMap(clusterModel, body).pipe(Effect.provide(applying(kubeMemory))),
+  )
 const writes = (cluster: ClusterModel) =>
   cluster.requests.filter((r) => r.startsWith("apply") || r.startsWith("delete"))
 
@@ -184,7 +178,10 @@ describe("the Applier", () => {
       const { lines, changes } = yield* sync(repository(OWNER), [config("a"), config("b")])
       assert.deepStrictEqual(lines, ["created /ConfigMap/shop/b", "failed /ConfigMap/shop/a A056"])
       assert.strictEqual(changes.find((c) => c.failure)?.failure?.disposition, "retry")
-      assert.strictEqual(cluster.requests.filter((r) => r === "look /ConfigMap/shop/a").length, 3)
+      assert.strictEqual(
+        cluster.requests.filter((r) => r === "getMetadata /ConfigMap/shop/a").length,
+        3,
+      )
     }))
 
   test("tries only what failed again", (cluster) =>
@@ -222,7 +219,8 @@ describe("the Applier", () => {
       cluster.before = () => Effect.void
       yield* sync(repo, [config("keep", "2")], { freshness: "known" })
       assert.deepStrictEqual(repo.kinds, ["/ConfigMap"])
-      assert.deepStrictEqual([...cluster.objects.keys()], ["/ConfigMap/shop/keep"])
+      assert.isUndefined(cluster.find("Deployment", "d"))
+      assert.isDefined(cluster.find("ConfigMap", "keep"))
     }))
 
   test("deletes nothing while an object of the same sync fails, and tells what waits", (cluster) =>
@@ -235,7 +233,7 @@ describe("the Applier", () => {
         "failed /ConfigMap/shop/b A009",
         "held /ConfigMap/shop/a A051",
       ])
-      assert.isTrue(cluster.objects.has("/ConfigMap/shop/a"))
+      assert.isTrue(cluster.find("ConfigMap", "a") !== undefined)
     }))
 
   test("looks again before it deletes what changed: a protection set a moment ago wins", (cluster) =>
@@ -246,7 +244,7 @@ describe("the Applier", () => {
         ["guarded", { "nopea.io/prune": "disabled" }],
         ["edited", {}],
       ] as const) {
-        const before = cluster.objects.get(`/ConfigMap/shop/${name}`) ?? config(name)
+        const before = cluster.find("ConfigMap", name) ?? config(name)
         cluster.put({ ...before, metadata: { ...before.metadata, annotations } })
       }
       assert.deepStrictEqual((yield* sync(repo, [], { freshness: "known" })).lines, [

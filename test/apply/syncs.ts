@@ -93,7 +93,7 @@ export const sync = (
   })
 
 /** Applier and live index over a Kube. */
-export const applying = <E, R>(
-  kube: Layer.Layer<Kube, E, R>,
-): Layer.Layer<Kube | Live | Applier, E, R> =>
+export const applying = <A, E, R>(
+  kube: Layer.Layer<Kube | A, E, R>,
+): Layer.Layer<Kube | Live | Applier | A, E, R> =>
   applierLayer.pipe(Layer.provideMerge(liveLayer), Layer.provideMerge(kube))
