@@ -93,7 +93,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
 
   // Once a request is taken its callers get an answer, whatever happens: `onExit` stands outside `restore`,
   // so that an interruption that is already pending cannot skip it.
-  return Effect.uninterruptibleMask((restore) =>
+  const turn = Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(pause), () => {
       const request = handle.take()
       if (request === undefined) return Effect.void
@@ -102,6 +102,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       )
     }),
   )
+  return { turn }
 })
 
 /**
@@ -110,6 +111,6 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
  */
 export const runWorker: (handle: WorkerHandle) => Effect.Effect<never, never, Syncer | Reporter> =
   Effect.fnUntraced(function* (handle) {
-    const turn = yield* make(handle)
+    const { turn } = yield* make(handle)
     return yield* Effect.forever(turn)
   })
