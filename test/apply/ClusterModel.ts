@@ -65,9 +65,10 @@ export const clusterModel: Effect.Effect<ClusterModel, never, KubeMemory> = Effe
     }
     const look = ({ verb, type, name }: Call): void => {
       if (verb !== "get" || type?.kind !== DEFINITION.kind || name === undefined) return
-      if (established.has(name.name) || !model.establish()) return
+      const found = memory.find(type, name)
+      if (found === undefined || established.has(name.name) || !model.establish()) return
       established.add(name.name)
-      const { group, names } = memory.find(type, name)?.["spec"] as Definition
+      const { group, names } = found["spec"] as Definition
       memory.serve(resourceType(`${group}/v1`, names.kind))
       const status = { conditions: [{ type: "Established", status: "True" }] }
       memory.edit(type, name, (object) => ({ ...object, status }))
