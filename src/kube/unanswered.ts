@@ -52,7 +52,8 @@ export const broken = (asked: Asked, cause: unknown): KubeError => {
   const code = codeOf(cause)
   const message = oneLine(cause instanceof Error ? cause.message : "", 300) || code
   if (code === TOO_LARGE) return garbage(asked, "the answer is larger than the configured bound")
-  if (code.startsWith("HPE_")) return garbage(asked, `not an HTTP answer: ${message}`)
+  if (cause instanceof Error && cause.name === "HTTPParserError")
+    return garbage(asked, `not an HTTP answer: ${message}`)
   if (LATE.has(code))
     return unanswered(asked, {
       code: "NOPEA-A019",

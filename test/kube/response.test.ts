@@ -473,7 +473,6 @@ describe("no answer", () => {
     ["ECONNREFUSED", "NOPEA-A018", "retry"],
     ["UND_ERR_SOCKET", "NOPEA-A018", "retry"],
     ["UND_ERR_RES_EXCEEDED_MAX_SIZE", "NOPEA-A020", "retry"],
-    ["HPE_INVALID_CONSTANT", "NOPEA-A020", "retry"],
     ["SELF_SIGNED_CERT_IN_CHAIN", "NOPEA-A023", "retry"],
     ["ERR_TLS_CERT_ALTNAME_INVALID", "NOPEA-A023", "retry"],
   ])("%s is %s", (code, expected, disposition) => {
