@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Fiber, Logger, References } from "effect"
+import { Cause, Duration, Effect, Fiber, Layer, Logger, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
 import type { GitRepository } from "../../src/domain/repository.ts"
@@ -38,8 +38,7 @@ const world = <X, E>(body: (w: World) => Effect.Effect<X, E, Cache>, drainTimeou
   const a = actors(drainTimeout)
   const { lines, layer } = logs()
   return Effect.asVoid(Effect.flatMap(Supervisor, (s) => body({ a, s, lines }))).pipe(
-    Effect.provide(a.layer),
-    Effect.provide(layer),
+    Effect.provide(Layer.provideMerge(a.layer, layer)),
   )
 }
 const bug = Effect.sync(() => (undefined as unknown as { boom: () => never }).boom())
@@ -356,7 +355,7 @@ describe("stopAll", () => {
           yield* s.start(quiet("b"))
           yield* settle
           yield* s.send(A, { kind: "webhook" })
-        }).pipe(Effect.provide(a.layer), Effect.provide(layer)),
+        }).pipe(Effect.provide(Layer.provideMerge(a.layer, layer))),
       )
       yield* settle
       yield* TestClock.adjust("19 seconds")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, type Duration, Effect, Fiber, Logger, Result } from "effect"
+import { Deferred, type Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { ANNOTATION_RECONCILE, type GitRepository } from "../../src/domain/repository.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
@@ -23,8 +23,7 @@ const world = <A2, E>(
 ): Effect.Effect<void, E> => {
   const a = actors(drainTimeout)
   return Effect.asVoid(Effect.flatMap(Supervisor, (s) => body(a, s))).pipe(
-    Effect.provide(a.layer),
-    Effect.provide(Logger.layer([])),
+    Effect.provide(Layer.provideMerge(a.layer, Logger.layer([]))),
   )
 }
 const triggers = (a: Actors, key = A) => a.of(key).map((c) => c.trigger)
