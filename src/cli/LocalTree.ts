@@ -62,29 +62,30 @@ const walk = (root: string, folder: string): Effect.Effect<ReadonlyArray<Found>,
   })
 
 /** Reads the manifests of a directory. They are all in memory at once: this is for the command line. */
-export const readLocalTree = Effect.fn("LocalTree.read")(function* (directory: string) {
-  const found = yield* walk(directory, "")
-  const content = new Map<BlobId, Uint8Array>()
-  const entries = yield* Effect.forEach(
-    found,
-    ({ path, mode }) => {
-      if (mode !== "file") return Effect.succeed({ path, mode, blob: "" })
-      const full = join(directory, path)
-      return Effect.map(
-        attempt(full, () => readFile(full)),
-        (bytes): TreeEntry => {
-          const blob = gitBlobId(bytes)
-          content.set(blob, bytes)
-          return { path, mode, blob }
-        },
-      )
-    },
-    { concurrency: PARALLEL },
-  )
-  const tree: LocalTree = {
-    entries: entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
-    read: (blobs) =>
-      Effect.succeed(new Map(blobs.map((blob) => [blob, content.get(blob) as Uint8Array]))),
-  }
-  return tree
-})
+export const readLocalTree: (directory: string) => Effect.Effect<LocalTree, ConfigError> =
+  Effect.fn("LocalTree.read")(function* (directory) {
+    const found = yield* walk(directory, "")
+    const content = new Map<BlobId, Uint8Array>()
+    const entries = yield* Effect.forEach(
+      found,
+      ({ path, mode }) => {
+        if (mode !== "file") return Effect.succeed({ path, mode, blob: "" })
+        const full = join(directory, path)
+        return Effect.map(
+          attempt(full, () => readFile(full)),
+          (bytes): TreeEntry => {
+            const blob = gitBlobId(bytes)
+            content.set(blob, bytes)
+            return { path, mode, blob }
+          },
+        )
+      },
+      { concurrency: PARALLEL },
+    )
+    const tree: LocalTree = {
+      entries: entries.toSorted((a, b) => (a.path < b.path ? -1 : 1)),
+      read: (blobs) =>
+        Effect.succeed(new Map(blobs.map((blob) => [blob, content.get(blob) as Uint8Array]))),
+    }
+    return tree
+  })

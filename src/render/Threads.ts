@@ -109,69 +109,73 @@ const culprit = (death: Death): Parsed => {
   return onlyFailures(stalled(code, reason, "split or simplify the file"))
 }
 
-export const makeThreads = Effect.fnUntraced(function* (options: ThreadOptions) {
-  const running = new Set<Worker>()
-  const pool = yield* Pool.makeWithTTL({
-    acquire: startThread(options.memoryMb, running),
-    min: 0,
-    max: options.threads,
-    timeToLive: IDLE,
-  })
-  // A pool that closes waits for what it lent: so busy threads end first.
-  yield* Effect.addFinalizer(() =>
-    Effect.promise(() => Promise.all([...running].map((worker) => worker.terminate()))),
-  )
+export const makeThreads: (options: ThreadOptions) => Effect.Effect<Threads, never, Scope.Scope> =
+  Effect.fnUntraced(function* (options) {
+    const running = new Set<Worker>()
+    const pool = yield* Pool.makeWithTTL({
+      acquire: startThread(options.memoryMb, running),
+      min: 0,
+      max: options.threads,
+      timeToLive: IDLE,
+    })
+    // A pool that closes waits for what it lent: so busy threads end first.
+    yield* Effect.addFinalizer(() =>
+      Effect.promise(() => Promise.all([...running].map((worker) => worker.terminate()))),
+    )
 
-  const converse = (thread: Thread, jobs: ReadonlyArray<Job>, answers: Array<Parsed>) =>
-    Effect.gen(function* () {
-      if (thread.worker.threadId < 0) return yield* Effect.fail<Death>("stale")
-      const batch = pack(jobs)
-      thread.worker.postMessage(batch, [batch.bytes.buffer as ArrayBuffer])
-      while (answers.length < jobs.length) {
-        const more = yield* Effect.timeoutOption(Queue.takeAll(thread.inbox), options.timeout)
-        if (Option.isNone(more)) return yield* Effect.fail<Death>("late")
-        answers.push(...more.value)
-      }
+    const converse = (thread: Thread, jobs: ReadonlyArray<Job>, answers: Array<Parsed>) =>
+      Effect.gen(function* () {
+        if (thread.worker.threadId < 0) return yield* Effect.fail<Death>("stale")
+        const batch = pack(jobs)
+        thread.worker.postMessage(batch, [batch.bytes.buffer as ArrayBuffer])
+        while (answers.length < jobs.length) {
+          const more = yield* Effect.timeoutOption(Queue.takeAll(thread.inbox), options.timeout)
+          if (Option.isNone(more)) return yield* Effect.fail<Death>("late")
+          answers.push(...more.value)
+        }
+      })
+
+    /** Runs jobs on one thread; `answers` has what came before it failed. */
+    const attempt = (
+      jobs: ReadonlyArray<Job>,
+      answers: Array<Parsed>,
+    ): Effect.Effect<void, Death> =>
+      Effect.flatMap(Pool.get(pool), (thread) =>
+        Effect.onExit(converse(thread, jobs, answers), (exit) =>
+          Exit.isSuccess(exit) ? Effect.void : Pool.invalidate(pool, thread),
+        ),
+      ).pipe(
+        Effect.scoped,
+        Effect.retry({ while: (death) => death === "stale", times: options.threads }),
+      )
+
+    /** A file on whose turn a thread died gets one more try, alone: others may have filled the memory. */
+    const alone = Effect.fnUntraced(function* (job: Job, death: Death) {
+      if (death === "late") return culprit(death)
+      const answers: Array<Parsed> = []
+      const again = yield* Effect.result(attempt([job], answers))
+      return answers[0] ?? culprit(Result.isFailure(again) ? again.failure : death)
     })
 
-  /** Runs jobs on one thread; `answers` has what came before it failed. */
-  const attempt = (jobs: ReadonlyArray<Job>, answers: Array<Parsed>): Effect.Effect<void, Death> =>
-    Effect.flatMap(Pool.get(pool), (thread) =>
-      Effect.onExit(converse(thread, jobs, answers), (exit) =>
-        Exit.isSuccess(exit) ? Effect.void : Pool.invalidate(pool, thread),
-      ),
-    ).pipe(
-      Effect.scoped,
-      Effect.retry({ while: (death) => death === "stale", times: options.threads }),
-    )
-
-  /** A file on whose turn a thread died gets one more try, alone: others may have filled the memory. */
-  const alone = Effect.fnUntraced(function* (job: Job, death: Death) {
-    if (death === "late") return culprit(death)
-    const answers: Array<Parsed> = []
-    const again = yield* Effect.result(attempt([job], answers))
-    return answers[0] ?? culprit(Result.isFailure(again) ? again.failure : death)
-  })
-
-  const parseBatch = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
-    const results: Array<Parsed> = []
-    while (results.length < jobs.length) {
-      const rest = jobs.slice(results.length)
-      const answers: Array<Parsed> = []
-      const outcome = yield* Effect.result(attempt(rest, answers))
-      results.push(...answers)
-      const next = rest[answers.length]
-      if (next !== undefined && Result.isFailure(outcome)) {
-        results.push(yield* alone(next, outcome.failure))
+    const parseBatch = Effect.fnUntraced(function* (jobs: ReadonlyArray<Job>) {
+      const results: Array<Parsed> = []
+      while (results.length < jobs.length) {
+        const rest = jobs.slice(results.length)
+        const answers: Array<Parsed> = []
+        const outcome = yield* Effect.result(attempt(rest, answers))
+        results.push(...answers)
+        const next = rest[answers.length]
+        if (next !== undefined && Result.isFailure(outcome)) {
+          results.push(yield* alone(next, outcome.failure))
+        }
       }
-    }
-    return results
-  })
+      return results
+    })
 
-  const parse: Threads["parse"] = (jobs) =>
-    Effect.map(
-      Effect.forEach(batchesOf(jobs), parseBatch, { concurrency: options.threads }),
-      (results) => results.flat(),
-    )
-  return { parse } satisfies Threads
-})
+    const parse: Threads["parse"] = (jobs) =>
+      Effect.map(
+        Effect.forEach(batchesOf(jobs), parseBatch, { concurrency: options.threads }),
+        (results) => results.flat(),
+      )
+    return { parse } satisfies Threads
+  })

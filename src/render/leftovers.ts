@@ -39,6 +39,7 @@ export const dropLeftovers = (
     })
     return kept.length === Object.keys(record).length ? record : Object.fromEntries(kept)
   }
+  const top = sift(object, ofObject)
   const metadata: Record<string, Json> = {
     ...sift(object["metadata"] as JsonObject, ofMetadata, "metadata."),
   }
@@ -52,5 +53,5 @@ export const dropLeftovers = (
   const warnings = (Object.keys(WHY) as Array<Why>)
     .filter((why) => dropped[why].length > 0)
     .map((why) => `dropped ${dropped[why].join(", ")}: ${WHY[why]}`)
-  return { object: { ...sift(object, ofObject), metadata }, warnings }
+  return { object: { ...top, metadata }, warnings }
 }

@@ -4,9 +4,10 @@ import type { Failure } from "../domain/errors.ts"
 import { checkDocument } from "./check.ts"
 import { lineIndex, type Piece, splitDocuments } from "./documents.ts"
 import { type Flaw, MAX_DEPTH, tooDeep } from "./flaws.ts"
+import { newGrowth } from "./growth.ts"
 import { jsonFlaw } from "./json.ts"
 import { type Document, type Format, join, onlyFailures, type Parsed, stalled } from "./parsed.ts"
-import { grow, newGrowth } from "./tree.ts"
+import { grow } from "./tree.ts"
 
 const MAX_DOCUMENTS = 10_000
 const MAX_MENDED = 100

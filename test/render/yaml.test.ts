@@ -298,7 +298,7 @@ describe("good input", () => {
       '{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"app":"web"},"name":"a"}}',
     )
     expect(warnings.map(({ text }) => text)).toEqual([
-      "/Pod/a: dropped metadata.uid, metadata.resourceVersion, kubectl.kubernetes.io/last-applied-configuration, status: a leftover of an export, the API server writes it",
+      "/Pod/a: dropped status, metadata.uid, metadata.resourceVersion, kubectl.kubernetes.io/last-applied-configuration: a leftover of an export, the API server writes it",
       "/Pod/a: dropped nopea.io/repository, nopea.io/applied: NOPEA writes it itself",
       "/Pod/a: dropped nopea.io/suspend-heal: it counts on the live object only, not in Git",
     ])
