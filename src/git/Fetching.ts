@@ -1,132 +1,100 @@
 /** From the server into the mirror: the branch's head, the blobs below a path; and anew where the mirror is broken. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { type Duration, Effect } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
-import {
-  blobArguments,
-  blobConfig,
-  branchesArguments,
-  headArguments,
-  lines,
-  promisorConfig,
-  repackArguments,
-} from "./commands.ts"
-import { isFault } from "./failure.ts"
-import { textOf } from "./GitProcess.ts"
-import { discard, growth, measure, prepare, remember, trimShallow } from "./Mirrors.ts"
+import * as commands from "./commands.ts"
+import { type Fault, isFault } from "./failure.ts"
+import { discard, prepare, remember, sweep, trimShallow, weigh } from "./Mirrors.ts"
 import { parseLsRemote } from "./protocol.ts"
 import { absent, head, listing } from "./Reading.ts"
-import type { Session } from "./Remote.ts"
+import type { Session } from "./Session.ts"
+
+const throwAway = ({ mirror }: Session, seen: number): Effect.Effect<void, GitError> =>
+  mirror.writer.withPermit(
+    Effect.suspend(() => (mirror.generation === seen ? discard(mirror) : Effect.void)),
+  )
 
 /** One deletion and one repetition where the mirror itself is at fault; `attempt` must not hold the writer. */
 export const anew = <A>(
   session: Session,
   attempt: Effect.Effect<A, GitError>,
+  ...faults: ReadonlyArray<Fault>
 ): Effect.Effect<A, GitError> =>
   Effect.suspend(() => {
     const seen = session.mirror.generation
-    const throwAway = session.mirror.writer.withPermit(
-      Effect.suspend(() =>
-        session.mirror.generation === seen ? discard(session.mirror) : Effect.void,
-      ),
-    )
-    return attempt.pipe(
-      Effect.catchIf(
-        (error) => isFault(error, "corrupted"),
-        () => Effect.andThen(throwAway, attempt),
-      ),
+    return Effect.catchIf(
+      attempt,
+      (error) => isFault(error, "corrupted", ...faults),
+      () => Effect.andThen(throwAway(session, seen), attempt),
     )
   })
 
 /** An absent branch, or nothing there at all; one more question, only on the way to an error. */
-export const branchMissing = (session: Session): Effect.Effect<never, GitError> =>
-  Effect.gen(function* () {
-    const there = yield* session.ask({ args: branchesArguments })
-    const names = [...parseLsRemote(textOf(there)).keys()].map((ref) => ref.slice(11))
-    if (names.length === 0) return yield* session.fail("emptyRepository", "it has no commit yet")
-    const some = names.slice(0, 5).join(", ")
-    const more = names.length > 5 ? `, and ${names.length - 5} more` : ""
-    const reason = `there is no branch ${session.branch} (there is: ${some}${more})`
-    return yield* session.fail("branchMissing", reason)
-  })
+export const branchMissing = Effect.fnUntraced(function* (
+  session: Session,
+): Effect.fn.Return<never, GitError> {
+  const { stdout } = yield* session.ask({ args: commands.askForBranches })
+  const names = [...parseLsRemote(stdout.toString()).keys()].map((ref) => ref.slice(11))
+  if (names.length === 0) return yield* session.fail("emptyRepository", "it has no commit yet")
+  const some = names.slice(0, 5).join(", ") + (names.length > 5 ? `, … ${names.length} in all` : "")
+  return yield* session.fail("branchMissing", `no branch ${session.branch} (there is: ${some})`)
+})
 
-const tooLarge = (session: Session, maxBytes: number): GitError =>
-  session.fail("tooLarge", `the mirror holds more than ${maxBytes} bytes`)
+const checkSize = Effect.fnUntraced(function* (
+  session: Session,
+  maxBytes: number,
+): Effect.fn.Return<void, GitError> {
+  if ((yield* weigh(session.mirror)) <= maxBytes) return
+  return yield* session.fail("tooLarge", `its mirror holds more than ${maxBytes} bytes`)
+})
 
-const watchGrowth = (session: Session, maxBytes: number): Effect.Effect<never, GitError> =>
-  growth(session.mirror).pipe(
-    Effect.delay("1 second"),
-    Effect.repeat({ while: (bytes) => bytes <= maxBytes }),
-    Effect.flatMap(() => Effect.fail(tooLarge(session, maxBytes))),
-  )
+/** A fetch that would fill the disk ends before it does. */
+const bounded = <A>(session: Session, fetch: Effect.Effect<A, GitError>, maxBytes: number) =>
+  Effect.raceFirst(fetch, Effect.forever(Effect.delay(checkSize(session, maxBytes), "1 second")))
 
-const fetchHead = (
+const fetchHead = Effect.fnUntraced(function* (
   session: Session,
   maxBytes: number,
   isWhole: boolean,
-): Effect.Effect<void, GitError> =>
-  Effect.gen(function* () {
-    yield* prepare(session.mirror)
-    const isUpdate = existsSync(join(session.mirror.folder, session.mirrorRef))
-    const kind = isWhole ? "everything" : isUpdate ? "update" : "first"
-    const args = headArguments(session.ref, session.mirrorRef, kind)
-    yield* session.ask({ args }).pipe(
-      Effect.raceFirst(watchGrowth(session, maxBytes)),
-      Effect.catchIf(
-        (error) => isFault(error, "branchMissing"),
-        () => branchMissing(session),
-      ),
-    )
-  })
+): Effect.fn.Return<void, GitError> {
+  const { mirror, mirrorRef, ref } = session
+  yield* prepare(mirror)
+  const isUpdate = existsSync(join(mirror.folder, mirrorRef))
+  const kind = isWhole ? "everything" : isUpdate ? "update" : "first"
+  const args = commands.fetchHeadOf(ref, mirrorRef, kind)
+  yield* Effect.catchIf(
+    bounded(session, session.ask({ args }), maxBytes),
+    (error) => isFault(error, "branchMissing"),
+    () => branchMissing(session),
+  )
+})
 
 /** Servers that give no object by its id give the whole head once more. By the holder of `writer` only. */
-export const fetchBlobs = (
+export const fetchBlobs = Effect.fnUntraced(function* (
   session: Session,
   blobs: ReadonlyArray<BlobId>,
   maxBytes: number,
-): Effect.Effect<void, GitError> =>
-  Effect.andThen(
-    prepare(session.mirror),
-    session.ask({ args: blobArguments, config: blobConfig, stdin: lines(blobs) }).pipe(
-      Effect.raceFirst(watchGrowth(session, maxBytes)),
-      Effect.asVoid,
-      Effect.catchIf(
-        (error) => isFault(error, "gone"),
-        () => fetchHead(session, maxBytes, true),
-      ),
-    ),
+): Effect.fn.Return<void, GitError> {
+  yield* prepare(session.mirror)
+  const { fetchIds: args, fetchIdsSettings: settings } = commands
+  const fetch = session.ask({ args, settings, stdin: commands.lines(blobs) })
+  yield* Effect.catchIf(
+    Effect.asVoid(bounded(session, fetch, maxBytes)),
+    (error) => isFault(error, "gone"),
+    () => fetchHead(session, maxBytes, true),
   )
+})
 
 const complete = Effect.fnUntraced(function* (session: Session, path: string, maxBytes: number) {
   const what = `${session.mirrorRef} ${path}`
   const { mirror } = session
   if (mirror.complete.has(what)) return
-  const blobs = (mirror.listing?.entries ?? []).flatMap(({ blob, mode }) =>
-    mode === "submodule" ? [] : [blob],
-  )
-  const missing = yield* absent(session, blobs)
+  const files = (mirror.listing?.entries ?? []).filter(({ mode }) => mode !== "submodule")
+  const missing = yield* absent(session, new Set(files.map(({ blob }) => blob)))
   if (missing.length > 0) yield* fetchBlobs(session, missing, maxBytes)
   remember(mirror, what)
-})
-
-const fetchAll = Effect.fnUntraced(function* (session: Session, path: string, maxBytes: number) {
-  yield* fetchHead(session, maxBytes, false)
-  const [commit, entries] = yield* Effect.all(
-    [head(session), listing(session, session.mirrorRef, path)],
-    { concurrency: 2 },
-  ).pipe(
-    Effect.mapError((error) =>
-      isFault(error, "gone") ? session.fail("corrupted", error.reason) : error,
-    ),
-  )
-  if (commit === undefined) return yield* session.fail("corrupted", "the fetched commit is missing")
-  session.mirror.listing = { commit: commit.sha, path, entries }
-  yield* complete(session, path, maxBytes)
-  const extent = yield* measure(session.mirror)
-  if (extent.bytes > maxBytes) return yield* tooLarge(session, maxBytes)
-  return { commit, packs: extent.packs }
 })
 
 export interface Fetched {
@@ -134,33 +102,52 @@ export interface Fetched {
   readonly packs: number
 }
 
+const fetchAll = Effect.fnUntraced(function* (
+  session: Session,
+  path: string,
+  maxBytes: number,
+): Effect.fn.Return<Fetched, GitError> {
+  const { mirror, mirrorRef } = session
+  yield* fetchHead(session, maxBytes, false)
+  const [commit, entries] = yield* Effect.mapError(
+    Effect.all([head(session), listing(session, mirrorRef, path)], { concurrency: 2 }),
+    (error) => (isFault(error, "gone") ? session.fail("corrupted", error.reason) : error),
+  )
+  if (commit === undefined) return yield* session.fail("corrupted", "the fetched commit is missing")
+  mirror.listing = { commit: commit.sha, path, entries }
+  yield* complete(session, path, maxBytes)
+  const packs = yield* sweep(mirror)
+  yield* checkSize(session, maxBytes)
+  return { commit, packs }
+})
+
 /** A mirror grows by every update: one past its size is fetched anew, and given up if that is too large too. */
 export const fetchTree = (
   session: Session,
   path: string,
   maxBytes: number,
-): Effect.Effect<Fetched, GitError> => {
-  const { mirror } = session
-  const attempt = mirror.writer.withPermit(fetchAll(session, path, maxBytes))
-  const isTooLarge = (error: GitError) => isFault(error, "tooLarge")
-  const throwAway = mirror.writer.withPermit(discard(mirror))
-  return anew(session, attempt).pipe(
-    Effect.catchIf(isTooLarge, () => Effect.andThen(throwAway, attempt)),
-    Effect.tapError((error) => (isTooLarge(error) ? throwAway : Effect.void)),
+): Effect.Effect<Fetched, GitError> =>
+  anew(
+    session,
+    session.mirror.writer.withPermit(fetchAll(session, path, maxBytes)),
+    "tooLarge",
+  ).pipe(
+    Effect.tapError((error) =>
+      isFault(error, "tooLarge") ? throwAway(session, session.mirror.generation) : Effect.void,
+    ),
   )
-}
 
 /** Every fetch leaves a pack; many packs slow every look. */
 export const consolidate = (
   session: Session,
-  limit: NonNullable<Parameters<Session["read"]>[0]["limit"]>,
+  limit: Duration.Duration,
 ): Effect.Effect<void, GitError> =>
   session.mirror.writer.withPermit(
     Effect.gen(function* () {
-      const { packs } = yield* measure(session.mirror)
-      if (packs < 2) return
-      const done = yield* session.read({ args: repackArguments, config: promisorConfig, limit })
-      if (done.code !== 0) return yield* session.failOf(done)
+      if ((yield* sweep(session.mirror)) < 2) return
+      const { repack: args, promisorSettings: settings } = commands
+      const finished = yield* session.read({ args, settings, limit })
+      if (finished.code !== 0) return yield* session.failOf(finished)
       yield* trimShallow(session.mirror)
     }),
   )

@@ -1,19 +1,19 @@
 /** The live Git port: git's own plumbing over bare, blobless mirrors. Nothing is ever checked out. */
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { Clock, Duration, Effect, Layer, Result } from "effect"
+import { Duration, Effect, Layer, type Scope } from "effect"
 import type { GitError } from "../domain/errors.ts"
-import type { BlobId, Commit, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
-import { askArguments } from "./commands.ts"
-import { globalConfig, localEnvironment, type Places } from "./environment.ts"
-import { anew, branchMissing, consolidate, fetchBlobs, fetchTree } from "./Fetching.ts"
-import { gitError, isFault } from "./failure.ts"
+import type { BlobId, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
+import { askTip } from "./Asking.ts"
+import { type Environment, globalConfig, localEnvironment } from "./environment.ts"
+import { anew, consolidate, fetchBlobs, fetchTree } from "./Fetching.ts"
+import { gitError, isFault, reasonOf } from "./failure.ts"
 import { Git } from "./Git.ts"
-import { runGit, textOf } from "./GitProcess.ts"
-import { type Answer, askedOf, discard, makeMirrors, onDisk, prepare } from "./Mirrors.ts"
-import { parseLsRemote, parseVersion } from "./protocol.ts"
+import { runGit } from "./GitProcess.ts"
+import { discard, makeMirrors, onDisk, prepare } from "./Mirrors.ts"
+import { parseVersion } from "./protocol.ts"
 import { head, listing, present } from "./Reading.ts"
-import { type Limits, makeSessions, type Session } from "./Remote.ts"
+import { makeSessions, type Session } from "./Session.ts"
 import { normalPath } from "./url.ts"
 
 export interface GitCliOptions {
@@ -36,98 +36,55 @@ export interface GitCliOptions {
 
 const OLDEST = [2, 39] as const
 const START = { operation: "start", subject: "git" }
+const READ_TIMEOUT = Duration.seconds(30)
 
 const isObjectId = (id: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64})$/u.test(id)
 
 const checkVersion = Effect.fnUntraced(function* (
-  places: Places,
-  parent: NonNullable<GitCliOptions["environment"]>,
+  env: Environment,
 ): Effect.fn.Return<void, GitError> {
-  const finished = yield* runGit({
-    args: ["version"],
-    cwd: places.home,
-    env: localEnvironment(parent, places),
-    maxBytes: 10_000,
-    limit: Duration.seconds(30),
-  })
-  const said = finished.how === "unstarted" ? finished.stderr : textOf(finished).trim()
-  const version = parseVersion(said)
-  if (version === undefined) {
-    return yield* gitError("gitMissing", START, `git does not run: ${said.slice(0, 200)}`)
-  }
-  const [major, minor] = version
+  const finished = yield* runGit({ args: ["version"], env, maxBytes: 10_000, limit: READ_TIMEOUT })
+  const said = reasonOf(finished.stdout.toString() || finished.stderr, [])
+  const [major = 0, minor = 0] = parseVersion(said) ?? []
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return
-  return yield* gitError("gitMissing", START, `${said} is older than ${OLDEST.join(".")}`)
+  const reason =
+    major === 0 ? `git does not run: ${said}` : `${said} is older than ${OLDEST.join(".")}`
+  return yield* gitError("gitMissing", START, reason)
 })
-
-const tip = Effect.fnUntraced(function* (session: Session) {
-  const finished = yield* session.ask({ args: askArguments(session.ref) })
-  const commit = parseLsRemote(textOf(finished)).get(session.ref)
-  return commit ?? (yield* branchMissing(session))
-})
-
-/**
- * An answer serves whoever came before its question was asked, or takes one of that age. A failure serves only
- * those who waited for it: never a caller who tries again.
- */
-const askTip = (session: Session, maxAge: Duration.Duration): Effect.Effect<CommitId, GitError> =>
-  Effect.gen(function* () {
-    const asked = askedOf(session.mirror, session.ref)
-    const came = { at: yield* Clock.currentTimeMillis, round: asked.round, answer: asked.answer }
-    const isYoung = ({ askedAt }: Answer) => came.at - askedAt < Duration.toMillis(maxAge)
-    const known = came.answer
-    if (known !== undefined && Result.isSuccess(known.tip) && isYoung(known)) {
-      return known.tip.success
-    }
-    const question = Effect.gen(function* () {
-      const last = asked.answer
-      if (last !== undefined && last !== came.answer) {
-        if (Result.isFailure(last.tip) || last.round > came.round || isYoung(last)) return last.tip
-      }
-      const askedAt = yield* Clock.currentTimeMillis
-      asked.round += 1
-      const { round } = asked
-      const answer = yield* Effect.result(tip(session))
-      asked.answer = { tip: answer, round, askedAt }
-      return answer
-    })
-    return yield* Effect.fromResult(yield* asked.turn.withPermit(question))
-  })
 
 const pathOf = (session: Session, path: string): Effect.Effect<string, GitError> => {
   const normal = normalPath(path)
-  return normal === undefined
-    ? Effect.fail(
-        session.fail("pathRefused", `${JSON.stringify(path.slice(0, 200))} leaves the repository`),
-      )
-    : Effect.succeed(normal)
+  if (normal !== undefined) return Effect.succeed(normal)
+  return session.fail("pathRefused", `${JSON.stringify(path.slice(0, 200))} leaves the repository`)
 }
 
-const knownHead = (session: Session): Effect.Effect<Commit | undefined, GitError> =>
-  head(session).pipe(
-    Effect.catchIf(
-      (error) => isFault(error, "corrupted", "gone"),
-      () => Effect.as(session.mirror.writer.withPermit(discard(session.mirror)), undefined),
-    ),
+const knownHead = (session: Session) =>
+  Effect.catchIf(
+    head(session),
+    (error) => isFault(error, "corrupted", "gone"),
+    () => Effect.as(session.mirror.writer.withPermit(discard(session.mirror)), undefined),
   )
+
+interface Wanted {
+  readonly commit: CommitId
+  readonly path: string
+  readonly maxBytes: number
+}
 
 const listFiles = Effect.fnUntraced(function* (
   session: Session,
-  place: { readonly commit: CommitId; readonly path: string; readonly maxBytes: number },
+  { commit, path, maxBytes }: Wanted,
 ): Effect.fn.Return<ReadonlyArray<TreeEntry>, GitError> {
-  const { commit, path, maxBytes } = place
   const kept = session.mirror.listing
   delete session.mirror.listing
   const list = listing(session, commit, path)
-  const entries =
-    kept?.commit === commit && kept.path === path
-      ? kept.entries
-      : yield* list.pipe(
-          Effect.catchIf(
-            (error) => isFault(error, "gone", "corrupted"),
-            () => Effect.andThen(fetchTree(session, path, maxBytes), list),
-          ),
-        )
+  const fetched = Effect.catchIf(
+    list,
+    (error) => isFault(error, "gone", "corrupted"),
+    () => Effect.andThen(fetchTree(session, path, maxBytes), list),
+  )
+  const isKept = kept?.commit === commit && kept.path === path
+  const entries = isKept ? kept.entries : yield* fetched
   if (entries !== undefined) return entries
   const reason = `commit ${commit.slice(0, 12)} has no directory ${path}`
   return yield* session.fail("pathMissing", reason)
@@ -144,28 +101,34 @@ const readBlobs = Effect.fnUntraced(function* (
   const fetch = fetchBlobs(session, first.missing, limits.mirrorMaxBytes)
   yield* session.mirror.writer.withPermit(fetch)
   const second = yield* present(session, first.missing, limits.readMaxBytes)
-  if (second.missing.length > 0) {
-    return yield* session.fail("gone", `the server has no blob ${second.missing[0]}`)
-  }
+  const [lost] = second.missing
+  if (lost !== undefined) return yield* session.fail("gone", `the server has no blob ${lost}`)
   return new Map([...first.objects, ...second.objects])
 })
 
-const make = Effect.fnUntraced(function* (options: GitCliOptions) {
-  const { dataDir, allowFileUrls, mirrorMaxBytes, maxPacks = 40 } = options
-  const parent = options.environment ?? process.env
-  const home = join(dataDir, "home")
-  const configFile = join(dataDir, "gitconfig")
+/** The folders, the configuration file, and the environment that every git process gets. */
+const settle = Effect.fnUntraced(function* (
+  options: GitCliOptions,
+): Effect.fn.Return<Environment, GitError> {
+  const home = join(options.dataDir, "home")
+  const configFile = join(options.dataDir, "gitconfig")
   yield* onDisk(() => mkdir(home, { recursive: true, mode: 0o700 }))
-  yield* onDisk(() => writeFile(configFile, globalConfig(allowFileUrls), { mode: 0o600 }))
-  yield* checkVersion({ home, configFile }, parent)
+  yield* onDisk(() => writeFile(configFile, globalConfig(options.allowFileUrls), { mode: 0o600 }))
+  return localEnvironment(options.environment ?? process.env, { home, configFile })
+})
 
+const make = Effect.fnUntraced(function* (
+  options: GitCliOptions,
+): Effect.fn.Return<Git["Service"], GitError, Scope.Scope> {
+  const { allowFileUrls, mirrorMaxBytes, maxPacks = 40, readMaxBytes = 2 ** 28 } = options
   const fetchTimeout = Duration.fromInputUnsafe(options.fetchTimeout ?? "2 minutes")
-  const readTimeout = Duration.seconds(30)
-  const limits: Limits = { fetchTimeout, readTimeout, allowFileUrls }
-  const blobLimits = { readMaxBytes: options.readMaxBytes ?? 2 ** 28, mirrorMaxBytes }
   const scope = yield* Effect.scope
-  const mirrors = yield* makeMirrors(join(dataDir, "mirrors"), options.mirrorIdle ?? "1 hour")
-  const open = yield* makeSessions(mirrors, parent, { home, configFile, ...limits })
+  const env = yield* settle(options)
+  yield* checkVersion(env)
+  const idle = options.mirrorIdle ?? "1 hour"
+  const mirrors = yield* makeMirrors(join(options.dataDir, "mirrors"), idle)
+  const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls }
+  const open = yield* makeSessions(mirrors, env, limits)
 
   /** Behind the caller's back: the next fetch waits for it, this one does not. */
   const tidy = (source: GitSource) =>
@@ -175,48 +138,37 @@ const make = Effect.fnUntraced(function* (options: GitCliOptions) {
       Effect.forkIn(scope),
     )
 
-  const lsRemote = Effect.fn("Git.lsRemote")(function* (
-    source: GitSource,
-    maxAge: Duration.Duration,
-  ) {
-    return yield* askTip(yield* open(source, "ls-remote"), maxAge)
-  }, Effect.scoped)
+  return {
+    lsRemote: Effect.fn("Git.lsRemote")(function* (source, maxAge) {
+      return yield* askTip(yield* open(source, "ls-remote"), maxAge)
+    }, Effect.scoped),
 
-  const sync = Effect.fn("Git.sync")(function* (source: GitSource, path: string) {
-    const session = yield* open(source, "fetch")
-    const below = yield* pathOf(session, path)
-    const { commit, packs } = yield* fetchTree(session, below, mirrorMaxBytes)
-    if (packs > maxPacks) yield* tidy(source)
-    return commit
-  }, Effect.scoped)
+    sync: Effect.fn("Git.sync")(function* (source, path) {
+      const session = yield* open(source, "fetch")
+      const below = yield* pathOf(session, path)
+      const { commit, packs } = yield* fetchTree(session, below, mirrorMaxBytes)
+      if (packs > maxPacks) yield* tidy(source)
+      return commit
+    }, Effect.scoped),
 
-  const known = Effect.fn("Git.head")(function* (source: GitSource) {
-    return yield* knownHead(yield* open(source, "head"))
-  }, Effect.scoped)
+    head: Effect.fn("Git.head")(function* (source) {
+      return yield* knownHead(yield* open(source, "head"))
+    }, Effect.scoped),
 
-  const files = Effect.fn("Git.files")(function* (
-    source: GitSource,
-    commit: CommitId,
-    path: string,
-  ) {
-    const session = yield* open(source, "list files")
-    const below = yield* pathOf(session, path)
-    if (!isObjectId(commit)) return yield* session.fail("gone", "this is not a commit's id")
-    return yield* listFiles(session, { commit, path: below, maxBytes: mirrorMaxBytes })
-  }, Effect.scoped)
+    files: Effect.fn("Git.files")(function* (source, commit, path) {
+      const session = yield* open(source, "list files")
+      const below = yield* pathOf(session, path)
+      if (!isObjectId(commit)) return yield* session.fail("gone", "this is not a commit's id")
+      return yield* listFiles(session, { commit, path: below, maxBytes: mirrorMaxBytes })
+    }, Effect.scoped),
 
-  const read = Effect.fn("Git.read")(function* (
-    source: GitSource,
-    _commit: CommitId,
-    blobs: ReadonlyArray<BlobId>,
-  ) {
-    const session = yield* open(source, "read files")
-    if (blobs.length === 0) return new Map<BlobId, Uint8Array>()
-    if (!blobs.every(isObjectId)) return yield* session.fail("gone", "this is not a blob's id")
-    return yield* anew(session, readBlobs(session, blobs, blobLimits))
-  }, Effect.scoped)
-
-  return Git.of({ lsRemote, sync, head: known, files, read })
+    read: Effect.fn("Git.read")(function* (source, _commit, blobs) {
+      const session = yield* open(source, "read files")
+      if (blobs.length === 0) return new Map()
+      if (!blobs.every(isObjectId)) return yield* session.fail("gone", "this is not a blob's id")
+      return yield* anew(session, readBlobs(session, blobs, { readMaxBytes, mirrorMaxBytes }))
+    }, Effect.scoped),
+  }
 })
 
 /** Fails at once where git is missing or too old, or the data directory cannot be written. */

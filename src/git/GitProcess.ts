@@ -6,7 +6,7 @@ import type { Environment } from "./environment.ts"
 
 export interface GitCommand {
   readonly args: ReadonlyArray<string>
-  readonly cwd: string
+  /** Its HOME is the working directory. */
   readonly env: Environment
   readonly stdin?: string
   /** Standard output beyond this ends the process. */
@@ -19,7 +19,7 @@ export interface Finished {
   readonly how: "exited" | "timedOut" | "overflowed" | "unstarted"
   /** -1 where a signal ended it. */
   readonly code: number
-  readonly stdout: ReadonlyArray<Uint8Array>
+  readonly stdout: Buffer
   readonly stderr: string
   /** The curl trace of descriptor 3. */
   readonly trace: string
@@ -72,18 +72,23 @@ interface Running {
   readonly isClosed: () => boolean
 }
 
+const nothing = { code: -1, stdout: Buffer.alloc(0), stderr: "", trace: "" }
+
 const unstarted = (error: unknown): Finished => ({
+  ...nothing,
   how: "unstarted",
-  code: -1,
-  stdout: [],
   stderr: String(error),
-  trace: "",
 })
 
 const start = (command: GitCommand, done: (finished: Finished) => void): Running => {
-  const { cwd, env, maxBytes } = command
+  const { env, maxBytes } = command
   const stdio = ["pipe", "pipe", "pipe", "pipe"] as const
-  const child = spawn("git", command.args, { cwd, env, detached: true, stdio: [...stdio] })
+  const child = spawn("git", command.args, {
+    cwd: env["HOME"],
+    env,
+    detached: true,
+    stdio: [...stdio],
+  })
   let isClosed = false
   child.on("error", (error) => {
     isClosed = true
@@ -105,7 +110,7 @@ const start = (command: GitCommand, done: (finished: Finished) => void): Running
   child.once("close", (code) => {
     isClosed = true
     const how = size > maxBytes ? "overflowed" : "exited"
-    done({ how, code: code ?? -1, stdout, stderr: stderr(), trace: trace() })
+    done({ how, code: code ?? -1, stdout: Buffer.concat(stdout), stderr: stderr(), trace: trace() })
   })
   return { child, isClosed: () => isClosed }
 }
@@ -121,12 +126,8 @@ const spawned = (command: GitCommand): Effect.Effect<Finished> =>
     }
   })
 
-const timedOut: Finished = { how: "timedOut", code: -1, stdout: [], stderr: "", trace: "" }
-
 /** Never fails: what the end means is the caller's to say. Returns, or is interrupted, when the whole group is dead. */
 export const runGit = (command: GitCommand): Effect.Effect<Finished> =>
   Effect.timeoutOption(spawned(command), command.limit).pipe(
-    Effect.map(Option.getOrElse(() => timedOut)),
+    Effect.map(Option.getOrElse((): Finished => ({ ...nothing, how: "timedOut" }))),
   )
-
-export const textOf = (finished: Finished): string => Buffer.concat(finished.stdout).toString()

@@ -1,7 +1,7 @@
 /** What a git process is told: its environment and configuration, with nothing of the machine's own. */
 import { Redacted } from "effect"
 import type { GitCredentials } from "../domain/source.ts"
-import { promisorConfig } from "./commands.ts"
+import { promisorSettings, type Settings } from "./commands.ts"
 import type { Remote } from "./url.ts"
 
 export type Environment = Readonly<Record<string, string>>
@@ -78,7 +78,7 @@ export const isUsable = (credentials: GitCredentials): boolean =>
   )
 
 /** `-c` without argv, so that no process list shows it. */
-export const configured = (pairs: ReadonlyArray<readonly [string, string]>): Environment => ({
+export const configured = (pairs: Settings): Environment => ({
   GIT_CONFIG_COUNT: String(pairs.length),
   ...Object.fromEntries(
     pairs.flatMap(([key, value], index) => [
@@ -101,7 +101,7 @@ export interface Connection {
  */
 export const networkEnvironment = (
   { remote, credentials, caFile }: Connection,
-  more: ReadonlyArray<readonly [string, string]>,
+  more: Settings,
 ): Environment => {
   const header = authorization(credentials)
   return {
@@ -112,7 +112,7 @@ export const networkEnvironment = (
     GIT_TRACE_REDACT: "1",
     ...configured([
       ["remote.origin.url", remote.url],
-      ...promisorConfig,
+      ...promisorSettings,
       ["http.followRedirects", header === undefined ? "initial" : "false"],
       ...(header === undefined
         ? []

@@ -13,61 +13,45 @@ const row = (code: string, disposition: Disposition, fix: string): Row => ({
   fix,
 })
 
+const R = "retry"
+const W = "wait"
+const S = "stall"
+
 /** Codes are never reused. */
 export const FAULTS = {
-  unreachable: row(
-    "G001",
-    "retry",
-    "check the host in spec.url, DNS, network policies and the proxy",
-  ),
-  timeout: row("G002", "retry", "check that the Git server is healthy and reachable"),
+  unreachable: row("G001", R, "check spec.url's host, DNS, network policies and the proxy"),
+  timeout: row("G002", R, "check that the Git server is healthy and reachable"),
   authentication: row(
     "G003",
-    "stall",
-    "give spec.secretRef credentials that may read this repository (a private or missing repository also asks for them)",
+    S,
+    "name credentials in spec.secretRef that may read it, if it exists",
   ),
-  forbidden: row("G004", "stall", "allow these credentials to read the repository"),
-  repositoryMissing: row(
-    "G005",
-    "stall",
-    "correct spec.url, or give the credentials access to the repository",
-  ),
-  branchMissing: row("G006", "wait", "push the branch, or correct spec.branch"),
-  emptyRepository: row("G007", "wait", "push a first commit"),
-  pathMissing: row("G008", "stall", "correct spec.path, or commit files there"),
-  tls: row(
-    "G009",
-    "stall",
-    "put the certificate authority into ca.crt of spec.secretRef, or mend the server's certificate",
-  ),
-  hostKey: row("G010", "stall", "put the server's public key into known_hosts of spec.secretRef"),
-  rateLimited: row(
-    "G011",
-    "retry",
-    "lengthen spec.interval, use a webhook, or use credentials with a higher limit",
-  ),
-  redirect: row("G012", "stall", "set spec.url to the address that the server redirects to"),
-  serverError: row("G013", "retry", "check the health of the Git server"),
-  corrupted: row("G014", "retry", "check the disk below NOPEA_DATA_DIR; its contents may be lost"),
-  diskFull: row("G015", "retry", "give NOPEA_DATA_DIR more space"),
-  tooLarge: row(
-    "G016",
-    "stall",
-    "narrow spec.path, split the repository, or raise NOPEA_MIRROR_MAX_BYTES",
-  ),
-  urlRefused: row("G017", "stall", "set spec.url to an https:// address, without credentials"),
-  plainCredentials: row("G018", "stall", "use https://, or remove spec.secretRef"),
-  fileRefused: row("G019", "stall", "use https://, or set NOPEA_ALLOW_FILE_URLS"),
-  sshUnsupported: row("G020", "stall", "use https:// with a token"),
-  gitMissing: row("G021", "stall", "install git 2.39 or newer into the controller's image"),
-  branchRefused: row("G022", "stall", "set spec.branch to a valid branch name, such as main"),
-  credentialsRefused: row("G023", "stall", "store the credentials as one line without spaces"),
-  badAnswer: row("G024", "retry", "check that spec.url is a Git repository, and the proxy between"),
-  unsupported: row("G025", "stall", "serve the repository over Git's smart HTTP protocol, SHA-1"),
-  gone: row("G026", "retry", "nothing: the next sync fetches the branch's head"),
-  pathRefused: row("G027", "stall", "use paths inside the repository, without .. or .git"),
-  dataDir: row("G028", "stall", "make NOPEA_DATA_DIR a directory that the controller may write"),
-  unknown: row("G099", "retry", "read the reason; the controller retries"),
+  forbidden: row("G004", S, "allow these credentials to read the repository"),
+  repositoryMissing: row("G005", S, "correct spec.url, or give the credentials access to it"),
+  branchMissing: row("G006", W, "push the branch, or correct spec.branch"),
+  emptyRepository: row("G007", W, "push a first commit"),
+  pathMissing: row("G008", S, "correct spec.path, or commit files there"),
+  tls: row("G009", S, "put the authority into ca.crt of spec.secretRef, or mend the certificate"),
+  hostKey: row("G010", S, "put the server's key into known_hosts of spec.secretRef"),
+  rateLimited: row("G011", R, "lengthen spec.interval, use a webhook, or use credentials"),
+  redirect: row("G012", S, "set spec.url to the address that the server redirects to"),
+  serverError: row("G013", R, "check the health of the Git server"),
+  corrupted: row("G014", R, "check the disk below NOPEA_DATA_DIR; its contents may be lost"),
+  diskFull: row("G015", R, "give NOPEA_DATA_DIR more space"),
+  tooLarge: row("G016", S, "narrow spec.path, or raise NOPEA_MIRROR_MAX_BYTES"),
+  urlRefused: row("G017", S, "set spec.url to an https:// address without credentials"),
+  plainCredentials: row("G018", S, "use https://, or remove spec.secretRef"),
+  fileRefused: row("G019", S, "use https://, or set NOPEA_ALLOW_FILE_URLS"),
+  sshUnsupported: row("G020", S, "use https:// with a token"),
+  gitMissing: row("G021", S, "install git 2.39 or newer beside the controller"),
+  branchRefused: row("G022", S, "set spec.branch to a valid branch name, such as main"),
+  credentialsRefused: row("G023", S, "store each credential as one line, a token without spaces"),
+  badAnswer: row("G024", R, "check that spec.url is a Git repository, and the proxy between"),
+  unsupported: row("G025", S, "serve the repository by Git's smart HTTP protocol, with SHA-1 ids"),
+  gone: row("G026", R, "nothing: the next sync fetches the branch's head"),
+  pathRefused: row("G027", S, "use paths inside the repository, without .. or .git"),
+  dataDir: row("G028", S, "make NOPEA_DATA_DIR a directory that the controller may write"),
+  unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 
 export type Fault = keyof typeof FAULTS
@@ -115,11 +99,11 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
     "corrupted",
     /\.lock': file exists|bad config|cannot lock ref|not a git repository|is corrupt|is empty|bad object|bad tree|packfile|index file|pack has|inflate: data stream|shallow file has changed|does not point to a valid object|did not send all necessary objects|missing necessary objects|unable to (read|parse|load|find)|unresolved delta|bad signature|hash mismatch/iu,
   ],
+  ["dataDir", /permission denied|read-only file system/iu],
   [
     "badAnswer",
     /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|unable to access|remote error|curl \d+/iu,
   ],
-  ["dataDir", /permission denied|read-only file system/iu],
 ]
 
 const byStatus = (status: number, retryAfter: number | undefined): Fault | undefined => {
@@ -131,8 +115,8 @@ const byStatus = (status: number, retryAfter: number | undefined): Fault | undef
   return status >= 500 ? "serverError" : undefined
 }
 
-/** A repository called `certificate` is no certificate problem. */
-const QUOTED_URL = /'[^'\n]*:\/\/[^'\n]*'/gu
+/** A repository called `certificate` is no certificate problem, and the server's full disk is not ours. */
+const FOREIGN = /'[^'\n]*:\/\/[^'\n]*'|^remote:.*$/gmu
 
 /** Everything a failed git process left behind. */
 export interface Traces {
@@ -145,7 +129,7 @@ export interface Traces {
 
 export const faultOf = ({ stderr, status, retryAfter }: Traces): Fault =>
   byStatus(status, retryAfter) ??
-  SAID.find(([, pattern]) => pattern.test(stderr.replace(QUOTED_URL, "")))?.[0] ??
+  SAID.find(([, pattern]) => pattern.test(stderr.replace(FOREIGN, "")))?.[0] ??
   (status >= 400 ? "badAnswer" : "unknown")
 
 /** How long to stay away from a server that limits without saying for how long. */

@@ -56,73 +56,23 @@ export interface Batch {
   readonly isWhole: boolean
 }
 
-/** Reads forward over chunks as they came; every byte is copied once, so no answer keeps another's memory. */
-class Chunks {
-  #chunk = 0
-  #at = 0
-  readonly #chunks: ReadonlyArray<Uint8Array>
-
-  constructor(chunks: ReadonlyArray<Uint8Array>) {
-    this.#chunks = chunks
-  }
-
-  take(size: number): Uint8Array | undefined {
-    const taken = new Uint8Array(size)
-    let filled = 0
-    while (filled < size) {
-      const piece = this.#chunks[this.#chunk]?.subarray(this.#at, this.#at + size - filled)
-      if (piece === undefined) return undefined
-      taken.set(piece, filled)
-      filled += piece.length
-      this.#skip(piece.length)
-    }
-    return taken
-  }
-
-  /** Without its line feed; `undefined` where no line feed follows. */
-  line(): string | undefined {
-    const pieces: Uint8Array[] = []
-    for (let chunk = this.#chunks[this.#chunk]; chunk; chunk = this.#chunks[this.#chunk]) {
-      const end = chunk.indexOf(10, this.#at)
-      const piece = chunk.subarray(this.#at, end < 0 ? chunk.length : end)
-      pieces.push(piece)
-      this.#skip(piece.length + (end < 0 ? 0 : 1))
-      if (end >= 0) return pieces.map((part) => decoder.decode(part)).join("")
-    }
-    return undefined
-  }
-
-  get isAtEnd(): boolean {
-    while (this.#chunks[this.#chunk]?.length === 0) this.#chunk += 1
-    return this.#chunk >= this.#chunks.length
-  }
-
-  #skip(size: number): void {
-    this.#at += size
-    while (this.#at >= (this.#chunks[this.#chunk]?.length ?? Number.POSITIVE_INFINITY)) {
-      this.#at -= this.#chunks[this.#chunk]?.length ?? 0
-      this.#chunk += 1
-    }
-  }
-}
-
 const HEADER = new RegExp(`^(${OID}) [a-z]+ (\\d+)$`, "u")
 
-export const parseBatch = (chunks: ReadonlyArray<Uint8Array>): Batch => {
-  const stream = new Chunks(chunks)
+/** Every object gets memory of its own: one that is kept does not keep the whole answer. */
+export const parseBatch = (answer: Buffer): Batch => {
   const objects = new Map<BlobId, Uint8Array>()
   const missing: string[] = []
-  while (!stream.isAtEnd) {
-    const header = stream.line() ?? ""
+  let at = 0
+  while (at < answer.length) {
+    const end = answer.indexOf(10, at)
+    const header = end < 0 ? "" : answer.toString("latin1", at, end)
     const [, oid, size] = HEADER.exec(header) ?? []
-    if (oid === undefined) {
-      if (!header.endsWith(" missing")) return { objects, missing, isWhole: false }
+    at = end + 1 + (oid === undefined ? 0 : Number(size) + 1)
+    if (oid !== undefined && answer[at - 1] === 10) {
+      objects.set(oid, new Uint8Array(answer.subarray(end + 1, at - 1)))
+    } else if (oid === undefined && header.endsWith(" missing")) {
       missing.push(header.slice(0, -" missing".length))
-      continue
-    }
-    const bytes = stream.take(Number(size))
-    if (bytes === undefined || stream.line() !== "") return { objects, missing, isWhole: false }
-    objects.set(oid, bytes)
+    } else return { objects, missing, isWhole: false }
   }
   return { objects, missing, isWhole: true }
 }

@@ -2,12 +2,15 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ManagedRuntime } from "effect"
-import { describe } from "vitest"
+import { describe, vi } from "vitest"
 import { layer } from "../../src/git/GitCli.ts"
 import { gitContract } from "../contract/Git.contract.ts"
 import { status } from "../gitserver/failures.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
 import { startGitServer } from "../gitserver/GitServer.ts"
+
+/** Real processes on a busy machine; the claims have no clock in them. */
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 describe("Git by its command line", () => {
   gitContract(async () => {

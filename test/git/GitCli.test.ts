@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Fiber, ManagedRuntime, Redacted } from "effect"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import type { GitCredentials } from "../../src/domain/source.ts"
 import { FAULTS } from "../../src/git/failure.ts"
 import { layer } from "../../src/git/GitCli.ts"
@@ -29,6 +29,9 @@ import {
   until,
   zero,
 } from "./fixture.ts"
+
+/** Real processes on a busy machine; the claims have no clock in them. */
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const big = (seed: number, size: number): string => {
   let state = seed + 1

@@ -4,12 +4,15 @@ import { join } from "node:path"
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { describe, expect } from "vitest"
+import { describe, expect, vi } from "vitest"
 import { Git } from "../../src/git/Git.ts"
 import { layer } from "../../src/git/GitCli.ts"
 import { source } from "../contract/Git.contract.ts"
 import { stall } from "../gitserver/failures.ts"
 import { folder, server, until } from "./fixture.ts"
+
+/** Real processes on a busy machine; the claims have no clock in them. */
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const scene = Effect.promise(async () => {
   const host = await server()

@@ -66,6 +66,11 @@ describe("git's words", () => {
     expect(faultOf({ stderr: fatal(text), status: 200 })).toBe(fault)
   })
 
+  it("what the server says about itself is not said about us", () => {
+    const stderr = `remote: fatal: No space left on device\n${fatal("protocol error: bad pack header")}`
+    expect(faultOf({ stderr, status: 200 })).toBe("badAnswer")
+  })
+
   it.each([
     [301, undefined, "redirect"],
     [401, undefined, "authentication"],

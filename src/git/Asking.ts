@@ -1,0 +1,51 @@
+/** The branch's head at the server: one question for everybody who wants to know at the same time. */
+import { Clock, Duration, Effect, Result } from "effect"
+import type { GitError } from "../domain/errors.ts"
+import type { CommitId } from "../domain/source.ts"
+import { askFor } from "./commands.ts"
+import { branchMissing } from "./Fetching.ts"
+import { type Answer, type Asked, askedOf } from "./Mirrors.ts"
+import { parseLsRemote } from "./protocol.ts"
+import type { Session } from "./Session.ts"
+
+const question = Effect.fnUntraced(function* (
+  session: Session,
+): Effect.fn.Return<CommitId, GitError> {
+  const { stdout } = yield* session.ask({ args: askFor(session.ref) })
+  const commit = parseLsRemote(stdout.toString()).get(session.ref)
+  return commit ?? (yield* branchMissing(session))
+})
+
+const ask = Effect.fnUntraced(function* (session: Session, asked: Asked) {
+  const askedAt = yield* Clock.currentTimeMillis
+  asked.round += 1
+  const { round } = asked
+  const tip = yield* Effect.result(question(session))
+  asked.answer = { tip, round, askedAt }
+  return tip
+})
+
+/**
+ * An answer serves whoever came before its question was asked, or takes one of that age. A failure serves only
+ * those who waited for it: never a caller who tries again.
+ */
+export const askTip = Effect.fnUntraced(function* (
+  session: Session,
+  maxAge: Duration.Duration,
+): Effect.fn.Return<CommitId, GitError> {
+  const asked = askedOf(session.mirror, session.ref)
+  const cameAt = yield* Clock.currentTimeMillis
+  const { answer: known, round } = asked
+  const isYoung = ({ askedAt }: Answer) => cameAt - askedAt < Duration.toMillis(maxAge)
+  if (known !== undefined && Result.isSuccess(known.tip) && isYoung(known)) {
+    return known.tip.success
+  }
+  const serves = (answer: Answer | undefined): answer is Answer =>
+    answer !== undefined &&
+    answer !== known &&
+    (Result.isFailure(answer.tip) || answer.round > round || isYoung(answer))
+  const next = Effect.suspend(() =>
+    serves(asked.answer) ? Effect.succeed(asked.answer.tip) : ask(session, asked),
+  )
+  return yield* Effect.fromResult(yield* asked.turn.withPermit(next))
+})

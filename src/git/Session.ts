@@ -1,0 +1,172 @@
+/** One source, opened: its mirror, its name in messages, and git commands that run for it alone. */
+import { Clock, type Duration, Effect, RcMap, type Scope, Semaphore } from "effect"
+import type { GitError } from "../domain/errors.ts"
+import type { GitSource } from "../domain/source.ts"
+import type { Arguments, Settings } from "./commands.ts"
+import * as environment from "./environment.ts"
+import { DEFAULT_REST, type Fault, faultOf, gitError, type Place, reasonOf } from "./failure.ts"
+import { type Finished, runGit } from "./GitProcess.ts"
+import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
+import { parseTrace } from "./protocol.ts"
+import { isBranchName, mirrorKey, mirrorRef, parseRemote, type Remote, shown } from "./url.ts"
+
+export interface Limits {
+  /** One conversation with the server. */
+  readonly fetchTimeout: Duration.Duration
+  /** One look into the mirror. */
+  readonly readTimeout: Duration.Duration
+  readonly allowFileUrls: boolean
+}
+
+export interface Command {
+  readonly args: Arguments
+  readonly stdin?: string
+  readonly settings?: Settings
+  /** Default 16 MiB. */
+  readonly maxBytes?: number
+  readonly limit?: Duration.Duration
+}
+
+export interface Session {
+  readonly mirror: Mirror
+  readonly branch: string
+  /** At the server: `refs/heads/<branch>`. */
+  readonly ref: string
+  readonly mirrorRef: string
+  /** Reads the mirror; the caller judges the exit code. */
+  readonly read: (command: Command) => Effect.Effect<Finished, GitError>
+  /** Speaks to the server; anything but success is an error. */
+  readonly ask: (command: Command) => Effect.Effect<Finished, GitError>
+  readonly fail: (fault: Fault, reason: string) => GitError
+  readonly failOf: (finished: Finished) => GitError
+}
+
+/** Conversations with one host at a time: a provider limits by host, and a stalled host stalls only its own. */
+const PER_HOST = 8
+/** Looks into mirrors at a time: each is a process. */
+const LOCAL = 8
+const MAX_BYTES = 2 ** 24
+
+const refused = ({ branch, credentials }: GitSource, place: Place): GitError | undefined => {
+  if (!isBranchName(branch)) {
+    const name = JSON.stringify(branch.slice(0, 100))
+    return gitError("branchRefused", place, `${name} is not a valid branch name`)
+  }
+  if (environment.isUsable(credentials)) return undefined
+  return gitError("credentialsRefused", place, "the credentials hold spaces or line breaks")
+}
+
+const ENDED: Readonly<Record<Exclude<Finished["how"], "exited">, readonly [Fault, string]>> = {
+  timedOut: ["timeout", "git did not end in time and was killed"],
+  overflowed: ["tooLarge", "git's answer is larger than may be read"],
+  unstarted: ["gitMissing", "git could not be started"],
+}
+
+interface Failing {
+  readonly place: Place
+  readonly secrets: ReadonlyArray<string>
+}
+
+const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): GitError => {
+  if (finished.how !== "exited")
+    return gitError(ENDED[finished.how][0], place, ENDED[finished.how][1])
+  const { status, retryAfter } = parseTrace(finished.trace, now)
+  const fault = faultOf({ stderr: finished.stderr, status, retryAfter })
+  const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)
+  return gitError(fault, place, reasonOf(finished.stderr, secrets), rest)
+}
+
+/** Keeps every source of this mirror away from a server that asked for rest. */
+const respectRest = Effect.fnUntraced(function* (
+  mirror: Mirror,
+  ask: Effect.Effect<Finished, GitError>,
+): Effect.fn.Return<Finished, GitError> {
+  const now = yield* Clock.currentTimeMillis
+  if (mirror.rest !== undefined && mirror.rest.until > now) {
+    const { error, until } = mirror.rest
+    return yield* gitError("rateLimited", error, error.reason, until - now)
+  }
+  const remember = (error: GitError) =>
+    Effect.sync(() => {
+      const { retryAfter } = error
+      if (retryAfter !== undefined) mirror.rest = { until: now + retryAfter, error }
+    })
+  return yield* Effect.tapError(ask, remember)
+})
+
+export type OpenSession = (
+  source: GitSource,
+  operation: string,
+) => Effect.Effect<Session, GitError, Scope.Scope>
+
+export const makeSessions = Effect.fnUntraced(function* (
+  openMirror: OpenMirror,
+  base: environment.Environment,
+  limits: Limits,
+): Effect.fn.Return<OpenSession, never, Scope.Scope> {
+  const local = yield* Semaphore.make(LOCAL)
+  const hosts = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(PER_HOST) })
+
+  const connect = (remote: Remote, mirror: Mirror, { credentials }: GitSource) => {
+    const caFile = credentials.caCrt === undefined ? undefined : mirror.caFile
+    const env = { ...base, GIT_DIR: mirror.folder }
+    const run = (command: Command, more: environment.Environment, limit: Duration.Duration) =>
+      runGit({
+        args: command.args,
+        env: { ...env, ...more },
+        stdin: command.stdin ?? "",
+        maxBytes: command.maxBytes ?? MAX_BYTES,
+        limit: command.limit ?? limit,
+      })
+    return {
+      local: (command: Command) =>
+        run(command, environment.configured(command.settings ?? []), limits.readTimeout).pipe(
+          local.withPermit,
+          mirror.readers.withPermit,
+        ),
+      distant: (command: Command) => {
+        const connection = { remote, credentials, caFile }
+        const more = environment.networkEnvironment(connection, command.settings ?? [])
+        const running = run(command, more, limits.fetchTimeout)
+        const { caCrt } = credentials
+        if (caCrt === undefined) return running
+        return Effect.andThen(writeAuthority(mirror.caFile, caCrt), running)
+      },
+    }
+  }
+
+  return Effect.fnUntraced(function* (source: GitSource, operation: string) {
+    const { url, branch, credentials } = source
+    const place = { operation, subject: `${shown(url)} branch ${shown(branch)}` }
+    const no = refused(source, place)
+    if (no !== undefined) return yield* no
+    const rules = { allowFileUrls: limits.allowFileUrls, credentials }
+    const remote = yield* Effect.fromResult(parseRemote(url, rules, place))
+    const mirror = yield* openMirror(mirrorKey(remote, credentials))
+    const host = yield* RcMap.get(hosts, remote.origin)
+    const run = connect(remote, mirror, source)
+    const failing = { place, secrets: environment.secretsOf(credentials) }
+
+    const read = (command: Command) =>
+      Effect.filterOrFail(
+        run.local(command),
+        ({ how }) => how === "exited",
+        (finished) => errorOf(finished, failing, 0),
+      )
+    const talk = Effect.fnUntraced(function* (command: Command) {
+      const finished = yield* run.distant(command)
+      if (finished.how === "exited" && finished.code === 0) return finished
+      return yield* errorOf(finished, failing, yield* Clock.currentTimeMillis)
+    })
+    return {
+      mirror,
+      branch,
+      ref: `refs/heads/${branch}`,
+      mirrorRef: mirrorRef(branch),
+      read,
+      ask: (command: Command) => respectRest(mirror, host.withPermit(talk(command))),
+      fail: (fault: Fault, reason: string) => gitError(fault, place, reason),
+      failOf: (finished: Finished) => errorOf(finished, failing, 0),
+    }
+  })
+})
