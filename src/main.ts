@@ -3,9 +3,10 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit } from "effect"
+import { controller, renderLayer } from "./App.ts"
 import { cli } from "./cli/Cli.ts"
 
-cli.pipe(
+cli({ controller, render: renderLayer }).pipe(
   Effect.provide(NodeServices.layer),
   NodeRuntime.runMain({
     disableErrorReporting: true,

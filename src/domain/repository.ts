@@ -61,12 +61,20 @@ export const pruneAllowanceOf = (spec: Pick<RepositorySpec, "pruneLimit">): Prun
     ? { count: spec.pruneLimit }
     : { percent: Number(spec.pruneLimit.slice(0, -1)) }
 
-/** The newest value of the annotations that ask for a sync now; NOPEA's own goes first. */
+const timeOf = (value: string): number => {
+  const time = Date.parse(value)
+  return Number.isNaN(time) ? Number.NEGATIVE_INFINITY : time
+}
+
+/** What asks for a sync now; of two annotations the one with the later time, else NOPEA's own. */
 export const reconcileRequestOf = (repository: {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> }
-}): string | undefined =>
-  repository.metadata.annotations?.[ANNOTATION_RECONCILE] ??
-  repository.metadata.annotations?.[ANNOTATION_RECONCILE_FLUX]
+}): string | undefined => {
+  const own = repository.metadata.annotations?.[ANNOTATION_RECONCILE]
+  const flux = repository.metadata.annotations?.[ANNOTATION_RECONCILE_FLUX]
+  if (own === undefined || flux === undefined) return own ?? flux
+  return timeOf(flux) > timeOf(own) ? flux : own
+}
 
 const field = (value: unknown, name: string): unknown =>
   Predicate.isObject(value) ? (value as Record<string, unknown>)[name] : undefined

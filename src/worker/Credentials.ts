@@ -71,6 +71,6 @@ const missing = (namespace: string, name: string): Effect.Effect<never, ConfigEr
       subject: `Secret ${namespace}/${name}`,
       reason: "it does not exist",
       fix: `create it in the namespace ${namespace}, or correct spec.secretRef.name`,
-      disposition: "wait",
+      disposition: "retry",
     }),
   )

@@ -6,12 +6,17 @@ import { Live } from "../cache/Live.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { formatGroupKind, parseGroupKind } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import { ANNOTATION_APPROVE_PRUNE, type GitRepository, keyOf } from "../domain/repository.ts"
+import {
+  ANNOTATION_APPROVE_PRUNE,
+  type GitRepository,
+  keyOf,
+  type RepositoryStatus,
+} from "../domain/repository.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
 import { Kube } from "../kube/Kube.ts"
 import type { Rules } from "../plan/decide.ts"
-import { makePlan, type Plan } from "../plan/plan.ts"
+import { appliedAfter, makePlan, type Plan } from "../plan/plan.ts"
 import { Render, type Rendered } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
@@ -20,6 +25,7 @@ import { type Identity, type IdentityRules, identityOf } from "./identity.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
 import { type Route, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
+import { refuseUnsupported } from "./unsupported.ts"
 
 /** Askers that come within this time share one `ls-remote`. */
 const SHARED_ANSWER = Duration.seconds(2)
@@ -40,6 +46,16 @@ const rulesOf = ({ metadata, spec }: GitRepository, now: number): Rules => ({
   policy: spec,
   now,
 })
+
+/** This spec of this commit was applied whole: what is absent now, somebody deleted. */
+const isApplied = (
+  { metadata }: GitRepository,
+  status: RepositoryStatus | undefined,
+  commit: Commit,
+): boolean =>
+  status?.lastSyncedCommit === commit.sha &&
+  status.observedGeneration === metadata.generation &&
+  (status.phase === "Synced" || status.phase === "Drifted")
 
 const timedOut = (repository: GitRepository): SyncTimeout =>
   new SyncTimeout({
@@ -99,7 +115,6 @@ const make = (identityRules: IdentityRules) =>
         kinds,
         freshness: route.freshness,
       })
-      const applied = (yield* cache.applied.get(key)) ?? new Map()
       return makePlan({
         rules: rulesOf(repository, yield* Clock.currentTimeMillis),
         commit: commit.sha,
@@ -108,8 +123,8 @@ const make = (identityRules: IdentityRules) =>
         complete: rendered.failures.length === 0,
         live: snapshot,
         kinds: yield* kube.discovery(),
-        applied: new Map([...applied].map(([object, { hash }]) => [object, hash])),
-        settled: (yield* statusOf(journey))?.lastSyncedCommit === commit.sha,
+        applied: (yield* cache.applied.get(key)) ?? new Map(),
+        settled: isApplied(repository, yield* statusOf(journey), commit),
         hashKey: yield* hashKey.get,
       })
     })
@@ -121,20 +136,16 @@ const make = (identityRules: IdentityRules) =>
     const trackedKinds = (journey: Journey) =>
       Effect.map(statusOf(journey), (status) => status?.inventoryKinds ?? [])
 
-    const applyPlan = Effect.fn("Sync.apply")(function* (
-      journey: Journey,
-      commit: Commit,
-      plan: Plan,
-    ) {
+    const applyPlan = Effect.fn("Sync.apply")(function* (journey: Journey, plan: Plan) {
       const { repository, identity, key } = journey
       const result = yield* applier.run({
         caller: identity,
         repository: key,
         plan,
-        tracked: yield* trackedKinds(journey),
+        inventoryKinds: yield* trackedKinds(journey),
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
-      yield* cache.applied.set(key, result.applied)
+      yield* cache.applied.set(key, appliedAfter(plan, result.changes))
       return result
     })
 
@@ -144,7 +155,7 @@ const make = (identityRules: IdentityRules) =>
       const plan = yield* planCommit(journey, commit, rendered)
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
-        : yield* applyPlan(journey, commit, plan)
+        : yield* applyPlan(journey, plan)
       const outcome = outcomeOf({ repository, commit, rendered, plan, result, before })
       const clean = outcome.failures.length === 0
       const generation = repository.metadata.generation ?? 0
@@ -163,6 +174,7 @@ const make = (identityRules: IdentityRules) =>
       const key = keyOf(repository)
       const before = yield* cache.commits.get(key)
       const route = routeOf(trigger, before?.stale !== false)
+      yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const source = yield* credentials.source(repository, route.renewCredentials)
       const journey: Journey = { request, repository, key, identity, route, source, before }

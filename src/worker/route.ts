@@ -24,7 +24,7 @@ export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
     case "syncNow":
       return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
     case "specChanged":
-      return { commit: "ask", freshness: "known", mayEndEarly: false, renewCredentials: true }
+      return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
     case "startup":
       return { commit: "ask", freshness: "listed", mayEndEarly: false, renewCredentials: true }
     case "poll":

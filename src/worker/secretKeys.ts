@@ -13,7 +13,7 @@ const fault = (secret: string, code: string, reason: string, fix: string): Confi
     subject: `Secret ${secret}`,
     reason,
     fix,
-    disposition: "wait",
+    disposition: "retry",
   })
 
 /** An optional record entry: present only where the key is there. */

@@ -190,6 +190,7 @@ export const synced = (world: World, name: string, commit: string): Promise<Json
     (status) => status.phase === "Synced" && status.lastSyncedCommit === commit,
   )
 
+/** Ahead of the clock by as many seconds as there were requests: no two are alike, each is later. */
 let requests = 0
 
 /** Asks for a sync now, as `kubectl annotate` would. */
@@ -198,7 +199,7 @@ export const requestSync = async (
   name: string,
   annotation = "nopea.io/reconcile-requested-at",
 ): Promise<string> => {
-  const token = `${new Date().toISOString()}-${++requests}`
+  const token = new Date(Date.now() + ++requests * 1000).toISOString()
   await api.patch(repositoryKey(namespace, name), {
     metadata: { annotations: { [annotation]: token } },
   })

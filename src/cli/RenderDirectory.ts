@@ -1,0 +1,73 @@
+/** `nopea render DIR`: the objects of a folder, in apply order, as they would be applied but for labels. */
+import { Effect } from "effect"
+import { DUMP_SCHEMA, dump, intYaml11Tag } from "js-yaml"
+import type { Failure } from "../domain/errors.ts"
+import { type DesiredObject, stringify } from "../domain/object.ts"
+import { applyStages } from "../plan/order.ts"
+import { parseJson } from "../plan/stamp.ts"
+import { Render } from "../render/Render.ts"
+import { readLocalTree } from "./LocalTree.ts"
+
+export interface RenderedText {
+  /** Empty where there is no object. */
+  readonly text: string
+  /** Lines for stderr: warnings, then errors with file, document, line and fix. */
+  readonly messages: ReadonlyArray<string>
+  readonly failed: number
+}
+
+const place = ({ file, document, line }: Failure): string =>
+  [
+    file,
+    document === undefined ? "" : `document ${document}`,
+    line === undefined ? "" : `line ${line}`,
+  ]
+    .filter((part) => part !== undefined && part !== "")
+    .join(", ")
+
+const errorLine = (failure: Failure): string =>
+  `error: ${failure.code} ${place(failure)}: ${failure.reason}\n  fix: ${failure.fix}`
+
+const inDumpSchema = DUMP_SCHEMA.lookupScalarTag(intYaml11Tag.tagName) ?? intYaml11Tag
+/** Integers beyond 2^53 keep every digit; text that any YAML reader takes for something else is quoted. */
+const SCHEMA = DUMP_SCHEMA.withTags({
+  ...inDumpSchema,
+  identify: (value: unknown) => typeof value === "bigint" || inDumpSchema.identify(value),
+  represent: String,
+})
+
+const asYaml = ({ json }: DesiredObject): string =>
+  dump(parseJson(json), { lineWidth: -1, noRefs: true, schema: SCHEMA }).trimEnd()
+
+const asList = (objects: ReadonlyArray<DesiredObject>): string => {
+  const items = objects.map(({ json }) => parseJson(json))
+  return stringify({ apiVersion: "v1", kind: "List", items })
+}
+
+const printed = (objects: ReadonlyArray<DesiredObject>, output: "yaml" | "json"): string => {
+  if (output === "json") return asList(objects)
+  return objects.map((object) => `---\n${asYaml(object)}`).join("\n")
+}
+
+export const renderDirectory = Effect.fn("cli.render")(function* (
+  directory: string,
+  output: "yaml" | "json",
+) {
+  const render = yield* Render
+  const tree = yield* readLocalTree(directory)
+  const rendered = yield* render.render({
+    subject: directory,
+    path: ".",
+    entries: tree.entries,
+    read: tree.read,
+  })
+  const objects = applyStages(rendered.objects).flat()
+  const text = printed(objects, output)
+  const warnings = rendered.warnings.map((warning) => `warning: ${warning}`)
+  const result: RenderedText = {
+    text,
+    messages: [...warnings, ...rendered.failures.map(errorLine)],
+    failed: rendered.failures.length,
+  }
+  return result
+})
