@@ -6,13 +6,9 @@ import { Live } from "../cache/Live.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { formatGroupKind, parseGroupKind } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import {
-  ANNOTATION_APPROVE_PRUNE,
-  type GitRepository,
-  keyOf,
-  type RepositoryStatus,
-} from "../domain/repository.ts"
+import { ANNOTATION_APPROVE_PRUNE, type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
+import type { RepositoryStatus } from "../domain/status.ts"
 import { Git } from "../git/Git.ts"
 import { Kube } from "../kube/Kube.ts"
 import type { Rules } from "../plan/decide.ts"

@@ -1,7 +1,8 @@
 /** Fields of the contract that this version does not carry out: refused, so that nobody relies on them. */
 import { Duration, Result } from "effect"
 import { ConfigError } from "../domain/errors.ts"
-import { type GitRepository, keyOf, type RepositorySpec } from "../domain/repository.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { RepositorySpec } from "../domain/spec.ts"
 
 /** What each field would promise, and when it is asked for. */
 const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
