@@ -62,8 +62,8 @@ interface Page {
 
 /** Items of built-in kinds come without apiVersion and kind. */
 export const wholeObject =
-  ({ type }: Use) =>
-  (item: Record<string, unknown>): KubeObject =>
+  ({ type }: Use): ((item: Record<string, unknown>) => KubeObject) =>
+  (item) =>
     ({ apiVersion: formatApiVersion(type), kind: type.kind, ...item }) as unknown as KubeObject
 
 const listPages = <A>(

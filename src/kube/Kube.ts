@@ -130,12 +130,13 @@ export class Kube extends Context.Service<
       patch: unknown,
       subresource?: "status",
     ) => Effect.Effect<KubeObject, KubeError>
-    /** JSON patch (RFC 6902). */
+    /** JSON patch (RFC 6902), of the object or of its `status` subresource. */
     readonly jsonPatch: (
       caller: Caller,
       type: ResourceType,
       name: ObjectName,
       patch: ReadonlyArray<unknown>,
+      subresource?: "status",
     ) => Effect.Effect<KubeObject, KubeError>
     /** With preconditions, propagation `Background`. An object that is gone already is a success. */
     readonly delete: (

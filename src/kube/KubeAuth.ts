@@ -4,45 +4,22 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Redacted, Semaphore } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
-import { unanswered } from "./unanswered.ts"
+import {
+  type Credential,
+  credentialsError,
+  FRESH,
+  type Identity,
+  type Source,
+  type Tls,
+} from "./credential.ts"
 
 export const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
-
-/** PEM texts; absent: the system's authorities, no client certificate. */
-export interface Tls {
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: Redacted.Redacted
-  readonly servername?: string
-  /** A kubeconfig's insecure-skip-tls-verify; never set by anything else. */
-  readonly rejectUnauthorized?: false
-}
-
-export interface Identity {
-  /** Value of the Authorization header. */
-  readonly authorization?: Redacted.Redacted
-  readonly tls: Tls
-}
-
-/** What a source of credentials gives: an identity, and until when (epoch milliseconds) it need not be read again. */
-export interface Credential {
-  readonly identity: Identity
-  readonly until: number
-}
-
-export interface Source {
-  readonly server: string
-  readonly read: Effect.Effect<Credential, KubeError>
-}
 
 export interface Access {
   readonly server: string
   /** The identity in force. `refused` is one that the server did not accept: it is read again. */
   readonly identity: (refused?: Identity) => Effect.Effect<Identity, KubeError>
 }
-
-/** How long a file's content is trusted. */
-export const FRESH = 60_000
 
 const tlsText = (tls: Tls): string =>
   JSON.stringify([
@@ -88,12 +65,6 @@ export const makeAccess = (source: Source): Effect.Effect<Access> =>
         }),
     }
   })
-
-export const credentialsError = (subject: string, reason: string): KubeError =>
-  unanswered(
-    { operation: "authenticate", subject, kind: "" },
-    { code: "NOPEA-A027", reason, fix: "make these credentials readable again" },
-  )
 
 const readText = (path: string): Effect.Effect<string, KubeError> =>
   Effect.tryPromise({

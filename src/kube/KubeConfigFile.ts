@@ -4,7 +4,7 @@ import { delimiter, dirname, resolve } from "node:path"
 import { KubeConfig, type User } from "@kubernetes/client-node"
 import { Clock, Effect, Redacted } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
-import { type Credential, credentialsError, FRESH, type Source, type Tls } from "./KubeAuth.ts"
+import { type Credential, credentialsError, FRESH, type Source, type Tls } from "./credential.ts"
 import { oneLine } from "./status.ts"
 
 const unusable = (path: string, reason: string): ConfigError =>

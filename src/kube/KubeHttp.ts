@@ -1,5 +1,5 @@
 /** The live Kube: verbs as HTTP requests, JSON in and out. */
-import { Effect, Layer, Stream } from "effect"
+import { Effect, Layer, type Scope, Stream } from "effect"
 import type { ConfigError, KubeError } from "../domain/errors.ts"
 import { formatRef, type KubeObject } from "../domain/object.ts"
 import { VERSION } from "../version.ts"
@@ -73,12 +73,14 @@ const fieldManager = "nopea"
 
 const dryRunOf = (dryRun: boolean | undefined): string | undefined => (dryRun ? "All" : undefined)
 
+/** Beside a body the API server ignores the query, so a dry run must be asked for here. */
 const deleteBody = (options: DeleteOptions): string =>
   JSON.stringify({
     kind: "DeleteOptions",
     apiVersion: "v1",
     propagationPolicy: "Background",
     preconditions: { uid: options.uid, resourceVersion: options.resourceVersion },
+    dryRun: options.dryRun ? ["All"] : undefined,
   })
 
 type Shape = Kube["Service"]
@@ -168,12 +170,12 @@ const writing = (
       create(transport, { caller, type }, body, { namespace, dryRun: options?.dryRun }),
     mergePatch: (caller, type, name, body, subresource) =>
       merge({ caller, type }, name, body, subresource),
-    jsonPatch: (caller, type, name, body) => json({ caller, type }, name, body),
+    jsonPatch: (caller, type, name, body, subresource) =>
+      json({ caller, type }, name, body, subresource),
     delete: (caller, type, name, options) =>
       onObject(transport, { caller, type }, name, {
         operation: "delete",
         method: "DELETE",
-        query: { dryRun: dryRunOf(options.dryRun) },
         body: deleteBody(options),
       }).pipe(
         // Only the object's own absence: an unserved kind says nothing about its objects.
@@ -187,7 +189,10 @@ const writing = (
 }
 
 /** Kube over an access that is open already. */
-export const makeKube = (access: Access, options: KubeHttpOptions = {}) =>
+export const makeKube = (
+  access: Access,
+  options: KubeHttpOptions = {},
+): Effect.Effect<Shape, never, Scope.Scope> =>
   Effect.gen(function* () {
     const userAgent = options.userAgent ?? `nopea/${VERSION}`
     const { watchIdle = 180_000, maxLineBytes = 16 * 2 ** 20 } = options

@@ -1,24 +1,22 @@
 /** Requests on the wire: connections, identity, deadline, the fair budget, 401 and 429; answers as text or as a stream. */
 import type { Readable } from "node:stream"
 import { Clock, Effect, Redacted, type Scope } from "effect"
-import { type Dispatcher, Pool } from "undici"
+import type { Dispatcher, Pool } from "undici"
 import type { KubeError } from "../domain/errors.ts"
 import { type Budget, type BudgetOptions, makeBudget } from "./Budget.ts"
+import type { Identity, Tls } from "./credential.ts"
 import type { Caller } from "./Kube.ts"
-import type { Access, Identity, Tls } from "./KubeAuth.ts"
+import type { Access } from "./KubeAuth.ts"
+import { makePools, type PoolOptions, type Pools } from "./Pools.ts"
 import { refused, retryAfterOf } from "./response.ts"
 import type { Asked } from "./status.ts"
 import { broken, late, wasCut } from "./unanswered.ts"
 
-export interface TransportOptions extends BudgetOptions {
+export interface TransportOptions extends BudgetOptions, PoolOptions {
   /** Such as `nopea/1.2.3`. */
   readonly userAgent: string
-  /** Connections for requests; default 48. Watches have their own. */
-  readonly connections?: number
   /** Milliseconds until a sent request is given up; default 30,000. */
   readonly deadline?: number
-  /** Largest answer in bytes; default 128 MiB. */
-  readonly maxResponseBytes?: number
 }
 
 export interface Request {
@@ -45,43 +43,6 @@ export interface Transport {
 }
 
 type Response = Dispatcher.ResponseData
-
-interface Pools {
-  readonly tls: Tls
-  readonly requests: Pool
-  readonly watches: Pool
-}
-
-/** https://undici.nodejs.org: HTTP/1.1, because one HTTP/2 connection applies at half the rate of many. */
-const openPools = (server: string, tls: Tls, options: TransportOptions): Pools => {
-  const { key, ...rest } = tls
-  const connect = { ...rest, ...(key === undefined ? {} : { key: Redacted.value(key) }) }
-  const common = { allowH2: false, connect: { timeout: 10_000, ...connect } }
-  const { connections = 48, maxResponseBytes = 128 * 2 ** 20 } = options
-  const requests = { ...common, connections, maxResponseSize: maxResponseBytes }
-  return {
-    tls,
-    requests: new Pool(server, { ...requests, keepAliveTimeout: 30_000, clientTtl: 600_000 }),
-    watches: new Pool(server, { ...common, headersTimeout: 0, bodyTimeout: 0 }),
-  }
-}
-
-/** The pools of the identity in force; connections that a former client certificate opened end with their requests. */
-const makePools = (server: string, options: TransportOptions) => {
-  let open: Pools | undefined
-  const close = (pools: Pools) => Promise.all([pools.requests.close(), pools.watches.close()])
-  return {
-    of: (tls: Tls): Pools => {
-      if (open?.tls === tls) return open
-      if (open !== undefined) close(open).catch(() => {})
-      open = openPools(server, tls, options)
-      return open
-    },
-    destroy: Effect.promise(async () => {
-      await Promise.all([open?.requests.destroy(), open?.watches.destroy()])
-    }),
-  }
-}
 
 const headersOf = (request: Request, identity: Identity, userAgent: string) => ({
   "user-agent": userAgent,
@@ -123,7 +84,7 @@ const isSuccess = (status: number): boolean => status >= 200 && status < 300
 interface Wire {
   readonly access: Access
   readonly budget: Budget
-  readonly pools: ReturnType<typeof makePools>
+  readonly pools: (tls: Tls) => Pools
   /** Path of the server's address: clusters behind a proxy have one. */
   readonly prefix: string
   readonly userAgent: string
@@ -141,11 +102,8 @@ const start = (
     headers: headersOf(request, use.identity, wire.userAgent),
     body: request.body ?? null,
     signal: use.signal,
-    headersTimeout: 0,
-    bodyTimeout: 0,
   })
 
-/** The deadline is ours (virtual in tests); undici's own timers stay off. */
 const bounded = <A>(
   wire: Wire,
   asked: Asked,
@@ -162,7 +120,7 @@ const exchange = (
   identity: Identity,
 ): Effect.Effect<Raw, KubeError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
-    const pool = wire.pools.of(identity.tls).requests
+    const pool = wire.pools(identity.tls).requests
     const read = async (signal: AbortSignal) =>
       readWhole(await start(wire, { pool, identity, signal }, request), now)
     return bounded(wire, request.asked, read)
@@ -219,7 +177,7 @@ const open = (wire: Wire, request: Request): Effect.Effect<Readable, KubeError, 
       (identity: Identity) =>
       async (signal: AbortSignal): Promise<Opened> => {
         signal.addEventListener("abort", () => life.abort(), { once: true })
-        const pool = wire.pools.of(identity.tls).watches
+        const pool = wire.pools(identity.tls).watches
         const response = await start(wire, { pool, identity, signal: life.signal }, request)
         const status = response.statusCode
         return isSuccess(status) ? { status, stream: response.body } : readWhole(response, 0)
@@ -237,10 +195,7 @@ export const makeTransport = (
   Effect.gen(function* () {
     const { deadline = 30_000, userAgent } = options
     const { origin, pathname } = new URL(access.server)
-    const pools = yield* Effect.acquireRelease(
-      Effect.sync(() => makePools(origin, options)),
-      (held) => held.destroy,
-    )
+    const pools = yield* makePools(origin, options)
     const budget = yield* makeBudget(options)
     const prefix = pathname.replace(/\/+$/u, "")
     const wire: Wire = { access, budget, pools, prefix, userAgent, deadline }

@@ -1,5 +1,5 @@
 /** What the API server serves -> Discovery: aggregated lists, or the older lists per group version. */
-import { formatGroupKind, parseApiVersion } from "../domain/object.ts"
+import { formatApiVersion, formatGroupKind, parseApiVersion } from "../domain/object.ts"
 import type { Discovery, ResourceType } from "./Kube.ts"
 
 /** `APIGroupDiscoveryList`, v2 and v2beta1. https://kubernetes.io/docs/concepts/overview/kubernetes-api/ */
@@ -65,28 +65,29 @@ export const discoveryOf = (
   }
 }
 
+type Version = NonNullable<NonNullable<AggregatedList["items"]>[number]["versions"]>[number]
+
+const typesOf = (group: string, { version, resources }: Version): ReadonlyArray<ResourceType> =>
+  (resources ?? []).flatMap(({ resource, scope, verbs, responseKind }) => {
+    const kind = responseKind?.kind ?? ""
+    if (kind === "" || (responseKind?.group || group) !== group) return []
+    const namespaced = scope === "Namespaced"
+    return [{ group, version, kind, resource, namespaced, verbs: verbs ?? [] }]
+  })
+
 /** A stale group version is served by an API server that did not answer: what it lists may be old. */
 export const fromAggregated = (lists: ReadonlyArray<AggregatedList>): Discovery => {
-  const types: Array<ResourceType> = []
-  const incomplete: Array<string> = []
-  for (const item of lists.flatMap((list) => list.items ?? []))
-    for (const { version, freshness, resources } of item.versions ?? []) {
-      const group = item.metadata?.name ?? ""
-      if (freshness === "Stale") incomplete.push(group === "" ? version : `${group}/${version}`)
-      for (const { resource, scope, verbs, responseKind } of resources ?? []) {
-        const kind = responseKind?.kind ?? ""
-        if (kind === "" || (responseKind?.group || group) !== group) continue
-        types.push({
-          group,
-          version,
-          kind,
-          resource,
-          namespaced: scope === "Namespaced",
-          verbs: verbs ?? [],
-        })
-      }
-    }
-  return discoveryOf(types, incomplete)
+  const versions = lists
+    .flatMap((list) => list.items ?? [])
+    .flatMap(({ metadata, versions }) =>
+      (versions ?? []).map((version) => ({ group: metadata?.name ?? "", version })),
+    )
+  return discoveryOf(
+    versions.flatMap(({ group, version }) => typesOf(group, version)),
+    versions
+      .filter(({ version }) => version.freshness === "Stale")
+      .map(({ group, version: { version } }) => formatApiVersion({ group, version })),
+  )
 }
 
 /** `failed` names the group versions whose list could not be read. */

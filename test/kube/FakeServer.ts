@@ -1,8 +1,9 @@
 // A loopback HTTP server that answers as a test tells it: late, never, broken, or not at all.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { Effect, Redacted, type Scope } from "effect"
-import { type Credential, makeAccess } from "../../src/kube/KubeAuth.ts"
+import type { Credential } from "../../src/kube/credential.ts"
+import { makeAccess } from "../../src/kube/KubeAuth.ts"
 import { type KubeHttpOptions, makeKube } from "../../src/kube/KubeHttp.ts"
 
 export interface Seen {
@@ -41,9 +42,14 @@ export const answer = (
 /** The server's address and what it saw. */
 export const fakeServer = (
   answering: Answering,
-): Effect.Effect<{ readonly url: string; readonly seen: Array<Seen> }, never, Scope.Scope> =>
+): Effect.Effect<
+  { readonly url: string; readonly seen: Array<Seen>; readonly sockets: ReadonlySet<Socket> },
+  never,
+  Scope.Scope
+> =>
   Effect.gen(function* () {
     const seen: Array<Seen> = []
+    const sockets = new Set<Socket>()
     const server = createServer((request, response) => {
       const closed = new Promise<void>((resolve) => response.once("close", resolve))
       bodyOf(request)
@@ -55,6 +61,10 @@ export const fakeServer = (
         })
         .catch(() => response.destroy())
     })
+    server.on("connection", (socket) => {
+      sockets.add(socket)
+      socket.once("close", () => sockets.delete(socket))
+    })
     yield* Effect.acquireRelease(
       Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))),
       () =>
@@ -63,7 +73,7 @@ export const fakeServer = (
           return new Promise<void>((resolve) => server.close(() => resolve()))
         }),
     )
-    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen }
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, seen, sockets }
   })
 
 /** A Kube for an address; tokens are handed out in order, the last one for ever. */

@@ -5,13 +5,8 @@ import { it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
-import {
-  type Access,
-  type AccessOptions,
-  type Identity,
-  makeAccess,
-  openAccess,
-} from "../../src/kube/KubeAuth.ts"
+import type { Identity } from "../../src/kube/credential.ts"
+import { type Access, type AccessOptions, makeAccess, openAccess } from "../../src/kube/KubeAuth.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "nopea-auth-"))),

@@ -62,6 +62,15 @@ describe("a request", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("asks for a dry run of a deletion in the body: beside one the query is ignored", () =>
+    Effect.gen(function* () {
+      const { url, seen } = yield* fakeServer((_, response) => answer(response, 200, object))
+      const kube = yield* kubeAt(url)
+      yield* kube.delete(me, configMaps, name, { uid: "u", dryRun: true })
+      expect(JSON.parse(seen[0]?.body ?? "")).toMatchObject({ dryRun: ["All"] })
+    }).pipe(Effect.scoped),
+  )
+
   it.live.each([
     { namespace: "shop", name: "" },
     { namespace: "shop", name: ".." },
@@ -439,6 +448,31 @@ describe("a watch", () => {
       })
       const events = yield* Stream.runCollect(watch(url, { tokens: ["old", "new"] }))
       expect(events.length).toBe(1)
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("the connections", () => {
+  it.live("are closed with the layer, also those of a watch that somebody still reads", () =>
+    Effect.gen(function* () {
+      const { url, sockets } = yield* fakeServer((one, response) => {
+        if (!one.url.includes("watch=")) return answer(response, 200, object)
+        response.writeHead(200)
+        response.write(line("ADDED", "6"))
+      })
+      const outcome = yield* Effect.scoped(
+        Effect.gen(function* () {
+          const kube = yield* kubeAt(url)
+          yield* kube.get(me, configMaps, name)
+          const watching = yield* Effect.forkDetach(
+            Stream.runDrain(kube.watch(me, configMaps, { resourceVersion: "5" })),
+          )
+          while (sockets.size < 2) yield* Effect.sleep(1)
+          return watching
+        }),
+      )
+      expect((yield* Fiber.await(outcome))._tag).toBe("Failure")
+      while (sockets.size > 0) yield* Effect.sleep(1)
     }).pipe(Effect.scoped),
   )
 })
