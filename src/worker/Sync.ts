@@ -23,8 +23,9 @@ import { type Route, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
-/** Askers that come within this time share one `ls-remote`. */
-const SHARED_ANSWER = Duration.seconds(2)
+/** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */
+const sharedAnswer = ({ spec }: GitRepository): Duration.Duration =>
+  Duration.min(Duration.seconds(2), Duration.times(spec.interval, 0.1))
 
 /** One sync on its way: what the stages below read. */
 interface Journey {
@@ -75,17 +76,17 @@ const make = (identityRules: IdentityRules) =>
     const credentials = yield* Credentials
     const hashKey = yield* HashKey
 
-    const ask = Effect.fnUntraced(function* (source: GitSource, path: string) {
+    const ask = Effect.fnUntraced(function* ({ source, repository }: Journey) {
       const head = yield* git.head(source)
-      const remote = yield* git.lsRemote(source, SHARED_ANSWER)
-      return head?.sha === remote ? head : yield* git.sync(source, path)
+      const remote = yield* git.lsRemote(source, sharedAnswer(repository))
+      return head?.sha === remote ? head : yield* git.sync(source, repository.spec.path)
     })
 
     const commitOf = Effect.fn("Sync.commit")(function* (journey: Journey) {
       const { source, route, repository } = journey
       const { path } = repository.spec
       if (route.commit === "fetch") return yield* git.sync(source, path)
-      if (route.commit === "ask") return yield* ask(source, path)
+      if (route.commit === "ask") return yield* ask(journey)
       return (yield* git.head(source)) ?? (yield* git.sync(source, path))
     })
 
