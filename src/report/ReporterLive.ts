@@ -1,4 +1,5 @@
 /** What a worker tells becomes status, Kubernetes Events and one line in the log. */
+import { isDeepStrictEqual } from "node:util"
 import { Clock, Effect, Layer, Result } from "effect"
 import type { Cache } from "../cache/Cache.ts"
 import { count } from "../domain/change.ts"
@@ -8,6 +9,7 @@ import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { TriggerKind } from "../domain/trigger.ts"
 import type { Kube } from "../kube/Kube.ts"
+import { failureEntry } from "./entries.ts"
 import { noticesOf } from "./events.ts"
 import { afterCrash, afterRejection, whileSuspended, whileSyncing } from "./judge.ts"
 import * as RecorderLive from "./Recorder.ts"
@@ -19,6 +21,8 @@ import { ranked } from "./verdict.ts"
 
 /** These look whether there is something to do; when there is nothing, nothing is written. */
 const QUIET: ReadonlySet<TriggerKind> = new Set(["poll", "reconcile", "drift", "retry", "startup"])
+
+const MAX_LOGGED = 200
 
 const generationOf = ({ metadata }: GitRepository): number => metadata.generation ?? 0
 
@@ -65,17 +69,25 @@ const logSync = (report: SyncReport, after: RepositoryStatus, now: number): Effe
   )
 }
 
-/** The status has room for some failures; the log has the rest. */
-const logUnlisted = ({ outcome, repository, syncId }: SyncReport): Effect.Effect<void> =>
-  Effect.forEach(
-    Result.isFailure(outcome) ? [] : ranked(outcome.success.failures).slice(MAX_LISTED),
-    ({ code, object, file, reason, fix }) =>
+/** The status has room for some failures; the log has the rest, once. */
+const logUnlisted = (
+  { outcome, repository, syncId }: SyncReport,
+  { before, after }: Writer.Told,
+): Effect.Effect<void> => {
+  if (Result.isFailure(outcome) || isDeepStrictEqual(before.failures, after.failures)) {
+    return Effect.void
+  }
+  const unlisted = ranked(outcome.success.failures).slice(MAX_LISTED)
+  return Effect.forEach(
+    unlisted.slice(0, MAX_LOGGED),
+    (failure) =>
       Effect.logWarning("failure beyond those in the status").pipe(
-        Effect.annotateLogs({ repository: keyOf(repository), syncId, code, object, file }),
-        Effect.annotateLogs({ reason: line(reason, 1000), fix: line(fix, 500) }),
+        Effect.annotateLogs({ repository: keyOf(repository), syncId, of: unlisted.length }),
+        Effect.annotateLogs({ ...failureEntry(failure) }),
       ),
     { discard: true },
   )
+}
 
 const make = Effect.gen(function* () {
   const writer = yield* Writer.StatusWriter
@@ -90,11 +102,10 @@ const make = Effect.gen(function* () {
   const finished = Effect.fn("Reporter.finished")(function* (report: SyncReport) {
     const { repository } = report
     const now = yield* Clock.currentTimeMillis
-    const { before, after } = yield* writer.tell(repository, (status) =>
-      afterSync(status, report, now),
-    )
+    const told = yield* writer.tell(repository, (status) => afterSync(status, report, now))
+    const { before, after } = told
     yield* logSync(report, after, now)
-    yield* logUnlisted(report)
+    yield* logUnlisted(report, told)
     const outcome = Result.isSuccess(report.outcome) ? report.outcome.success : undefined
     yield* recorder.record(repository, noticesOf(before, after, outcome))
   })

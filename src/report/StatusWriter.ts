@@ -44,21 +44,9 @@ const LIMIT = "30 seconds"
 const again = {
   schedule: Schedule.exponential("200 millis"),
   times: 4,
-  while: (error: KubeError) => error.disposition === "retry",
+  while: ({ status }: KubeError) =>
+    status === 0 || status === 409 || status === 429 || status >= 500,
 } as const
-
-/** The top-level fields to set, and `null` for those to remove; `undefined`: there is nothing to write. */
-export const statusPatch = (
-  stored: RepositoryStatus,
-  wanted: RepositoryStatus,
-): Readonly<Record<string, unknown>> | undefined => {
-  const old: Readonly<Record<string, unknown>> = { ...stored }
-  const set = Object.entries(wanted).filter(([name, value]) => !isDeepStrictEqual(old[name], value))
-  const gone = Object.keys(old).filter((name) => !(name in wanted))
-  return set.length + gone.length === 0
-    ? undefined
-    : { ...Object.fromEntries(set), ...Object.fromEntries(gone.map((name) => [name, null])) }
-}
 
 const tooSlow = (subject: string): KubeError =>
   new KubeError({
@@ -99,14 +87,20 @@ const make = Effect.gen(function* () {
     return row
   }
 
-  /** The uid makes the patch miss a successor of the same name. */
-  const patch = ({ metadata }: Target, status: unknown): Effect.Effect<KubeObject, KubeError> =>
+  /** The test makes the patch miss a successor of the same name; a uid in a merge patch of status is ignored. */
+  const patch = (
+    { metadata }: Target,
+    status: RepositoryStatus,
+  ): Effect.Effect<KubeObject, KubeError> =>
     kube
-      .mergePatch(
+      .jsonPatch(
         { budget: keyOf({ metadata }) },
         GIT_REPOSITORY,
         metadata,
-        { metadata: { uid: metadata.uid }, status },
+        [
+          { op: "test", path: "/metadata/uid", value: metadata.uid },
+          { op: "add", path: "/status", value: status },
+        ],
         "status",
       )
       .pipe(
@@ -132,10 +126,8 @@ const make = Effect.gen(function* () {
   const flush = (target: Target, row: Row) =>
     Effect.gen(function* () {
       const wanted = yield* cache.states.get(keyOf(target))
-      if (wanted === undefined) return
-      const change = statusPatch(row.stored, wanted)
-      if (change === undefined) return
-      yield* patch(target, change)
+      if (wanted === undefined || isDeepStrictEqual(row.stored, wanted)) return
+      yield* patch(target, wanted)
       row.stored = wanted
     })
 

@@ -24,7 +24,7 @@ const WROTE: ReadonlyArray<Action> = ["created", "configured", "deleted", "heale
 export const wroteAnything = (outcome: SyncOutcome): boolean =>
   outcome.changes.some(({ action }) => WROTE.includes(action))
 
-const failureEntry = (failure: Failure): FailureEntry => {
+export const failureEntry = (failure: Failure): FailureEntry => {
   const { code, object, file, document, line: row } = failure
   return {
     code,

@@ -124,6 +124,7 @@ describe("kubectl", () => {
   it("prints the columns by the short names, the wide ones only when asked", async () => {
     await api.create(named("columns"))
     const status = {
+      observedGeneration: 1,
       phase: "Synced",
       summary: { commit: "4f1c2ab", resources: "12/12" },
       driftedCount: 1,

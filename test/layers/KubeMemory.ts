@@ -550,11 +550,11 @@ const make = Effect.gen(function* () {
           split(type, live, mergePatch(live, body) as KubeObject, subresource),
         ),
       ),
-    jsonPatch: (caller, type, name, body) =>
-      request({ verb: "jsonPatch", caller, type, name, body }, () =>
+    jsonPatch: (caller, type, name, body, subresource) =>
+      request({ verb: "jsonPatch", caller, type, name, body, options: subresource }, () =>
         change("jsonPatch", type, name, (live) => {
           const patched = jsonPatch(live, body) as KubeObject | undefined
-          return patched === undefined ? undefined : split(type, live, patched)
+          return patched === undefined ? undefined : split(type, live, patched, subresource)
         }),
       ),
     delete: (caller, type, name, options) =>
