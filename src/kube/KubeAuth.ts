@@ -119,7 +119,7 @@ const noAccess = (cause: KubeError): ConfigError =>
     operation: "connect to",
     subject: "the cluster",
     reason: `${cause.subject}: ${cause.reason}`,
-    fix: "run in a pod with a service account, or set KUBECONFIG",
+    fix: `${cause.fix}; or run in a pod with a service account, or set KUBECONFIG`,
     disposition: "stall",
   })
 

@@ -140,9 +140,9 @@ const identified = <A extends { readonly status: number }>(
 const attempt = (wire: Wire, request: Request): Effect.Effect<Answer, KubeError> =>
   Effect.gen(function* () {
     const { asked, caller } = request
-    const raw = yield* identified(wire, (identity) =>
-      wire.budget.run(asked, caller.budget, exchange(wire, request, identity)),
-    )
+    // The identity is asked for in the turn: one that waited may belong to connections that were closed since.
+    const inTurn = identified(wire, (identity) => exchange(wire, request, identity))
+    const raw = yield* wire.budget.run(asked, caller.budget, inTurn)
     return isSuccess(raw.status) ? raw : yield* refused(asked, raw)
   })
 
@@ -200,7 +200,10 @@ export const makeTransport = (
     const prefix = pathname.replace(/\/+$/u, "")
     const wire: Wire = { access, budget, pools, prefix, userAgent, deadline }
     return {
-      send: (request) => send(wire, request),
+      send: (request) =>
+        Effect.withSpan(send(wire, request), `Kube.${request.asked.operation}`, {
+          attributes: { subject: request.asked.subject, budget: request.caller.budget },
+        }),
       open: (request) => open(wire, request),
     }
   })
