@@ -91,7 +91,9 @@ const crd = Command.make("crd", {}, () => Console.log(crdText().trimEnd())).pipe
 )
 
 /** The whole command line, ready to run with the arguments of `Stdio`. */
-export const cli = <E extends Told>(live: Live<E>) =>
+export const cli = <E extends Told>(
+  live: Live<E>,
+): Effect.Effect<void, CliError.CliError, Command.Environment> =>
   Command.make("nopea").pipe(
     Command.withDescription("GitOps controller: Git repository to server-side apply to cluster"),
     Command.withSubcommands([controller(live), render(live), crd]),

@@ -1,7 +1,7 @@
 /** `nopea render DIR`: the objects of a folder, in apply order, as they would be applied but for labels. */
 import { Effect } from "effect"
 import { DUMP_SCHEMA, dump, intYaml11Tag } from "js-yaml"
-import type { Failure } from "../domain/errors.ts"
+import type { ConfigError, Failure, RenderError } from "../domain/errors.ts"
 import { type DesiredObject, stringify } from "../domain/object.ts"
 import { applyStages } from "../plan/order.ts"
 import { parseJson } from "../plan/stamp.ts"
@@ -52,7 +52,7 @@ const printed = (objects: ReadonlyArray<DesiredObject>, output: "yaml" | "json")
 export const renderDirectory = Effect.fn("cli.render")(function* (
   directory: string,
   output: "yaml" | "json",
-) {
+): Effect.fn.Return<RenderedText, ConfigError | RenderError, Render> {
   const render = yield* Render
   const tree = yield* readLocalTree(directory)
   const rendered = yield* render.render({
@@ -64,10 +64,9 @@ export const renderDirectory = Effect.fn("cli.render")(function* (
   const objects = applyStages(rendered.objects).flat()
   const text = printed(objects, output)
   const warnings = rendered.warnings.map((warning) => `warning: ${warning}`)
-  const result: RenderedText = {
+  return {
     text,
     messages: [...warnings, ...rendered.failures.map(errorLine)],
     failed: rendered.failures.length,
   }
-  return result
 })
