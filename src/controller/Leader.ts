@@ -6,9 +6,9 @@
  * A term closes in this order: the work ends (its finalizers run, the lease is still renewed), the three fibers
  * end, the lease is released.
  *
- * A process that was paused beyond its lease: timers fire as soon as the event loop runs, but other callbacks may
- * come first; `mayWrite` is false from the first instruction on. What a socket was given before the pause is
- * out of reach: Kubernetes has no fencing.
+ * A process that was paused beyond its lease aborts as soon as its timers run. Other callbacks may come first:
+ * `mayWrite` is false from the first instruction on. What a socket was given before the pause is out of reach,
+ * as Kubernetes has no fencing.
  */
 import { randomBytes } from "node:crypto"
 import { hostname } from "node:os"

@@ -1,5 +1,5 @@
 // Leader election on a real API server: conditional writes, hand-over, expiry and outage.
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Exit, Fiber, Layer, Logger, ManagedRuntime } from "effect"
@@ -11,6 +11,7 @@ import { Kube } from "../../src/kube/Kube.ts"
 import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
 import { eventually } from "../cluster/Api.ts"
 import { cluster, connect, freshNamespace } from "../cluster/connect.ts"
+import { spawnGuarded } from "../cluster/Guarded.ts"
 import { kubeconfigText } from "../cluster/users.ts"
 import { Gateway } from "./Gateway.ts"
 
@@ -230,5 +231,57 @@ describe("an API server that is out for longer than a holder may go on", () => {
     assert.deepEqual(here.work.running, [])
     for (const { gateway } of [a, b]) gateway.mend()
     await eventually("one leads", async () => (here.work.running.length === 1 ? true : undefined))
+  })
+})
+
+describe("a process that is stopped in the middle of its work", () => {
+  const namespace = freshNamespace(api, "paused")
+  const writtenBy = async (name: string) => {
+    const all = await api.list({ apiVersion: "v1", kind: "ConfigMap", namespace })
+    return all
+      .filter(({ metadata }) => metadata.name.startsWith(`${name}-`))
+      .map(({ metadata }) => Number(metadata.resourceVersion))
+  }
+  const writes = (name: string) =>
+    eventually(`${name} writes`, async () =>
+      (await writtenBy(name)).length > 0 ? true : undefined,
+    )
+  const start = (name: string) => {
+    const log = join(made.folder, `${name}.log`)
+    const script = join(import.meta.dirname, "writerProcess.ts")
+    const args = [script, cluster().kubeconfig, namespace, name]
+    const child = spawnGuarded(process.execPath, args, { log })
+    const text = () => readFile(log, "utf8")
+    const says = (what: RegExp) =>
+      eventually(`${name} says ${what}`, async () => {
+        const found = what.exec(await text())
+        return found === null ? undefined : (found[1] ?? "")
+      }).catch(async (cause: Error) => {
+        throw new Error(`${cause.message}; the end of its log:\n${(await text()).slice(-3_000)}`)
+      })
+    return { says, kill: child.kill, exited: child.exited }
+  }
+
+  it("ends without another write when it goes on after somebody else took over", async () => {
+    const a = start("a")
+    const b = start("b")
+    try {
+      const pids = { a: Number(await a.says(/^pid (\d+)/)), b: Number(await b.says(/^pid (\d+)/)) }
+      const [first, second] = await Promise.race([
+        writes("a").then(() => ["a", "b"] as const),
+        writes("b").then(() => ["b", "a"] as const),
+      ])
+      process.kill(pids[first], "SIGSTOP")
+      await writes(second)
+      process.kill(pids[first], "SIGCONT")
+      assert.strictEqual(await { a, b }[first].exited, 1)
+      assert.isBelow(
+        Math.max(...(await writtenBy(first))),
+        Math.min(...(await writtenBy(second))),
+        "every write of the first comes before every write of the second",
+      )
+    } finally {
+      await Promise.all([a.kill(), b.kill()])
+    }
   })
 })
