@@ -82,7 +82,10 @@ export const attempt = (self: Candidate): Effect.Effect<Outcome> => {
   const limit = rules.attemptLimit(self.view.timing)
   const late: Outcome = { do: "failed", problem: `no answer about the Lease in ${limit / 1_000} s` }
   return round(self).pipe(
-    Effect.flatMap((first) => (first.do === "read" ? round(self) : Effect.succeed(first))),
+    Effect.filterOrElse(
+      (first) => first.do !== "read",
+      () => round(self),
+    ),
     Effect.catch((error) => Effect.succeed<Outcome>({ do: "failed", problem: error.message })),
     Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.succeed(late) }),
   )
@@ -93,7 +96,7 @@ export const release = (self: Candidate): Effect.Effect<string | undefined> =>
   Effect.suspend(() => {
     const { known, heldFrom, identity, timing } = self.view
     self.view = rules.resigned(self.view)
-    if (heldFrom === undefined) return Effect.succeed(undefined)
+    if (heldFrom === undefined) return Effect.undefined
     const limit = rules.attemptLimit(timing)
     return (known === undefined ? read(self) : Effect.succeed(known)).pipe(
       Effect.flatMap((lease) =>

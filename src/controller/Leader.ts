@@ -128,7 +128,7 @@ const term = <A, E, R>(
         Effect.andThen(Effect.logError("leadership lost: the work stops")),
         Effect.as(Option.none<A>()),
       )
-      return yield* Effect.raceFirst(Effect.map(Fiber.join(running), Option.some), lost)
+      return yield* Effect.raceFirst(Effect.asSome(Fiber.join(running)), lost)
     }),
   )
 
