@@ -14,11 +14,17 @@ export class Git extends Context.Service<
       source: GitSource,
       maxAge: Duration.Duration,
     ) => Effect.Effect<CommitId, GitError>
-    /** Fetches the branch head and the blobs below `path` into the shared mirror. */
+    /**
+     * Fetches the branch head and the blobs below `path` into the shared mirror. A commit without anything at
+     * `path` is fetched too: `files` then says so. A broken or oversized mirror is made anew within the call.
+     */
     readonly sync: (source: GitSource, path: string) => Effect.Effect<Commit, GitError>
     /** The commit the mirror last fetched for this branch; no network. `undefined`: nothing yet. */
     readonly head: (source: GitSource) => Effect.Effect<Commit | undefined, GitError>
-    /** All entries below `path` (recursive, sorted by path). Fails where `path` does not exist. */
+    /**
+     * All entries below `path` (recursive, sorted by the path's bytes), submodules and symbolic links among
+     * them. Fails where `path` is no directory. Fetches the head once where the mirror lacks `commit`.
+     */
     readonly files: (
       source: GitSource,
       commit: CommitId,

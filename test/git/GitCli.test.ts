@@ -213,10 +213,11 @@ describe("credentials", () => {
 
   it("an error with the server's own words holds no secret that the server repeats", async () => {
     const { repo } = await guarded()
-    repo.fail(status(403, {}, "token t0ken-abcdef is not enough"))
+    repo.fail(status(403, { "Content-Type": "text/plain" }, "token t0ken-abcdef is not enough"))
     const git = await client()
     const error = await git.failure((g) => g.sync(source(repo, { credentials: bearer() }), "."))
     expect(error.code).toBe(FAULTS.forbidden.code)
+    expect(error.reason).toContain("token *** is not enough")
     expect(JSON.stringify(error)).not.toContain("t0ken")
   })
 
@@ -350,16 +351,17 @@ describe("a server that fails", () => {
 
   it("that stalls does not hold up another", async () => {
     const [bad, good] = [await server(), await server()]
-    const stalled = await bad.createRepo("app")
-    stalled.fail(stall())
+    const stalled = await Promise.all(
+      Array.from({ length: 12 }, (_, i) => bad.createRepo(`app-${i}`)),
+    )
+    for (const one of stalled) one.fail(stall())
     const repo = await good.createRepo("app")
     const sha = await repo.commit({ a: "1" })
     const git = await client()
-    const fibers = Array.from({ length: 12 }, (_, i) =>
-      git.start((g) => g.sync(source(stalled, { branch: `b${i}` }), ".")),
-    )
-    await bad.waitForRequest(() => true)
+    const fibers = stalled.map((one) => git.start((g) => g.sync(source(one), ".")))
+    await until(() => bad.log.length >= 8)
     expect((await git.run((g) => g.sync(source(repo), "."))).sha).toBe(sha)
+    expect(new Set(bad.log.map(({ state }) => state))).toEqual(new Set(["open"]))
     await Promise.all(fibers.map((fiber) => Effect.runPromise(Fiber.interrupt(fiber))))
   })
 })
@@ -502,14 +504,15 @@ describe("the mirror", () => {
     repo.fail(stallAfter(200_000), { step: "rpc" })
     host.clearLog()
     const fiber = git.start((g) => faultIn(g.sync(source(repo), "deploy")))
-    await host.waitForRequest(({ command }) => command === "fetch")
+    const [mirror = ""] = await git.mirrors()
+    const halves = async () =>
+      (await readdir(join(mirror, "objects", "pack"))).filter((name) => name.startsWith("tmp_"))
+    await until(async () => (await halves()).length > 0)
     for (const { pid } of processesOf(git.dataDir)) process.kill(pid, "SIGKILL")
     expect(await Effect.runPromise(Fiber.join(fiber))).not.toHaveProperty("succeeded")
     repo.recover()
     expect((await git.run((g) => g.sync(source(repo), "deploy"))).sha).toBe(sha)
-    const [mirror = ""] = await git.mirrors()
-    const names = await readdir(join(mirror, "objects", "pack"))
-    expect(names.filter((name) => name.startsWith("tmp_"))).toEqual([])
+    expect(await halves()).toEqual([])
   })
 
   it("past its size is fetched anew; a repository that is too large by itself is refused", async () => {
@@ -524,6 +527,29 @@ describe("the mirror", () => {
     expect(existsSync(mirror)).toBe(false)
     await repo.commit({ "deploy/0.yaml": "small" })
     expect(Object.keys(await git.texts(source(repo), "deploy"))).toHaveLength(20)
+  })
+
+  it("that a running fetch makes too large ends that fetch", async () => {
+    const repo = await (await server()).createRepo("app", { filters: false })
+    await repo.commit({ "deploy/0.yaml": big(1, 400_000) })
+    repo.fail(stallAfter(200_000), { step: "rpc" })
+    const git = await client({ mirrorMaxBytes: 100_000, fetchTimeout: "30 seconds" })
+    expect(await git.run((g) => faultIn(g.sync(source(repo), "deploy")))).toBe("tooLarge")
+    await until(() => processesOf(git.dataDir).length === 0)
+  })
+
+  it("keeps no half pack of an interrupted fetch", async () => {
+    const { repo, git, mirror } = await synced()
+    const halves = async () =>
+      (await readdir(join(mirror, "objects", "pack"))).filter((name) => name.startsWith("tmp_"))
+    await repo.commit({ "deploy/0.yaml": big(2, 400_000) })
+    repo.fail(stallAfter(200_000), { step: "rpc" })
+    const fiber = git.start((g) => g.sync(source(repo), "deploy"))
+    await until(async () => (await halves()).length > 0)
+    await Effect.runPromise(Fiber.interrupt(fiber))
+    repo.recover()
+    await git.run((g) => g.sync(source(repo), "deploy"))
+    expect(await halves()).toEqual([])
   })
 
   it("with many packs is packed anew, and goes on", async () => {
