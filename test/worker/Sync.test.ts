@@ -1,0 +1,259 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { Cache } from "../../src/cache/Cache.ts"
+import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
+import { KubeMemory, resourceType } from "../layers/KubeMemory.ts"
+import { repositoryObject } from "../layers/repositories.ts"
+import { sync, syncs, told } from "../layers/Syncs.ts"
+
+const configMap = (name: string, value = "x"): string =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: {value: "${value}"}\n`
+
+const CONFIG_MAP = resourceType("v1", "ConfigMap")
+const SECRET = resourceType("v1", "Secret")
+
+/** A GitRepository that the API server also knows, over a Git repository of that name. */
+const given = Effect.fnUntraced(function* (
+  world: ReturnType<typeof syncs>,
+  name: string,
+  spec: Readonly<Record<string, unknown>> = {},
+) {
+  const kube = yield* KubeMemory
+  const git = world.git.createRepo(name)
+  const fields = { spec: { url: git.url, ...spec } }
+  kube.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "apps" } })
+  const object = kube.put(repositoryObject(name, fields))
+  return { kube, git, repository: Result.getOrThrow(decodeRepository(object)) }
+})
+
+const find = (kube: KubeMemory["Service"], name: string) =>
+  kube.find(CONFIG_MAP, { namespace: "apps", name })
+
+describe("a sync", () => {
+  it.effect("creates what is new, changes what changed, deletes what left, and rests", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "web")
+      git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b"), "c.yaml": configMap("c") })
+      assert.deepStrictEqual(told(yield* sync(repository, "startup")), [
+        "created ConfigMap/apps/a",
+        "created ConfigMap/apps/b",
+        "created ConfigMap/apps/c",
+      ])
+      git.commit({ "a.yaml": configMap("a", "y"), "c.yaml": null })
+      assert.deepStrictEqual(told(yield* sync(repository, "webhook")), [
+        "configured ConfigMap/apps/a",
+        "deleted ConfigMap/apps/c",
+        "unchanged ConfigMap/apps/b",
+      ])
+      assert.isUndefined(find(kube, "c"))
+      const rest = yield* sync(repository, "reconcile")
+      assert.strictEqual(Result.getOrThrow(rest).result, "nothing")
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("a poll that finds the applied commit asks Git once and the cluster nothing", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "poll")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      yield* TestClock.adjust("1 minute")
+      const asked = kube.calls.length
+      const before = world.git.calls.length
+      const result = yield* sync(repository, "poll")
+      assert.strictEqual(Result.getOrThrow(result).result, "nothing")
+      assert.strictEqual(kube.calls.length, asked)
+      assert.deepStrictEqual(
+        world.git.calls.slice(before).map((c) => c.operation),
+        ["head", "lsRemote"],
+      )
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("a reconcile lists anew, and needs no Git server", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "offline")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      git.fail({ kind: "error", fault: "unreachable" })
+      kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+      assert.deepStrictEqual(told(yield* sync(repository, "reconcile")), [
+        "healed ConfigMap/apps/a",
+      ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("what somebody deleted stays deleted under healPolicy manual, and is said so", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "manual", { healPolicy: "manual" })
+      git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+      yield* sync(repository, "startup")
+      kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+      assert.deepStrictEqual(told(yield* sync(repository, "reconcile")), [
+        "held ConfigMap/apps/a",
+        "unchanged ConfigMap/apps/b",
+      ])
+      git.commit({ "b.yaml": configMap("b", "y") })
+      assert.deepStrictEqual(told(yield* sync(repository, "webhook")), [
+        "configured ConfigMap/apps/b",
+        "held ConfigMap/apps/a",
+      ])
+      assert.isUndefined(find(kube, "a"))
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("after the Git server failed, a retry asks it again before anything else", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "flaky")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      git.commit({ "a.yaml": configMap("a", "y") })
+      git.fail({ kind: "error", fault: "unreachable" }, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.match(told(yield* sync(repository, "poll"))[0] ?? "", /^NOPEA-G/u)
+      assert.deepStrictEqual(told(yield* sync(repository, "retry")), [
+        "configured ConfigMap/apps/a",
+      ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect(
+    "ends at spec.timeout with its own code, also where the Git server never answers",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const { git, repository } = yield* given(world, "stalled", { timeout: "30s" })
+        git.commit({ "a.yaml": configMap("a") })
+        git.fail({ kind: "stall" })
+        const running = yield* Effect.forkChild(sync(repository, "startup"))
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(told(yield* Fiber.join(running)), ["NOPEA-C005"])
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
+
+  it.effect("a bad document keeps its neighbours from being pruned, not from being applied", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "bad")
+      git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+      yield* sync(repository, "startup")
+      git.commit({ "a.yaml": null, "b.yaml": configMap("b", "y"), "c.yaml": "kind: [" })
+      const result = yield* sync(repository, "webhook")
+      assert.deepStrictEqual(told(result), ["configured ConfigMap/apps/b"])
+      assert.strictEqual(Result.getOrThrow(result).failures[0]?.file, "c.yaml")
+      assert.isDefined(find(kube, "a"))
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("a dry run writes nothing at all, not even an annotation of its own", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "dry", { dryRun: true })
+      git.commit({ "a.yaml": configMap("a") })
+      const result = yield* sync(repository, "startup")
+      assert.deepStrictEqual(Result.getOrThrow(result).plan, [
+        { object: "/ConfigMap/apps/a", action: "created" },
+      ])
+      assert.isUndefined(find(kube, "a"))
+      const writes = kube.calls.filter(({ verb }) => verb === "apply" || verb === "delete")
+      assert.deepStrictEqual(writes, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("everything about objects goes out in the name of the repository's account", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const spec = { serviceAccountName: "deployer" }
+      const { git, kube, repository } = yield* given(world, "tenant", spec)
+      git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+      yield* sync(repository, "startup")
+      git.commit({ "b.yaml": null })
+      yield* sync(repository, "webhook")
+      const accounts = kube.calls
+        .filter(({ verb }) => verb === "apply" || verb === "delete")
+        .map(({ verb, caller }) => `${verb} ${caller?.impersonate}`)
+      const account = "system:serviceaccount:apps:deployer"
+      assert.deepStrictEqual(accounts, [
+        `apply ${account}`,
+        `apply ${account}`,
+        `delete ${account}`,
+      ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("the controller's own rights are lent only where that is allowed", () => {
+    const world = syncs({ allowControllerIdentity: false })
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "guest")
+      git.commit({ "a.yaml": configMap("a") })
+      assert.deepStrictEqual(told(yield* sync(repository, "startup")), ["NOPEA-C004"])
+      assert.deepStrictEqual(world.git.calls, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("a field that this version does not carry out is refused, not ignored", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const verify = { secretRef: { name: "keys" } }
+      const { git, repository } = yield* given(world, "strict", { verify })
+      git.commit({ "a.yaml": configMap("a") })
+      const result = yield* sync(repository, "startup")
+      assert.include(Result.isFailure(result) ? result.failure.reason : "", "spec.verify")
+      assert.deepStrictEqual(told(result), ["NOPEA-C006"])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("the Secret of the credentials is read once, and again after a refusal", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const spec = { secretRef: { name: "git" } }
+      const { git, kube, repository } = yield* given(world, "secret", spec)
+      git.commit({ "a.yaml": configMap("a") })
+      assert.deepStrictEqual(told(yield* sync(repository, "startup")), ["NOPEA-C002"])
+      kube.put({
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata: { name: "git", namespace: "apps" },
+        data: { bearerToken: Buffer.from("token").toString("base64") },
+      })
+      yield* sync(repository, "retry")
+      const reads = () =>
+        kube.calls.filter(
+          ({ type, verb, name }) =>
+            verb === "get" && type?.kind === SECRET.kind && name?.name === "git",
+        ).length
+      const before = reads()
+      yield* TestClock.adjust("1 minute")
+      yield* sync(repository, "poll")
+      assert.strictEqual(reads(), before)
+      git.fail({ kind: "error", fault: "authentication" }, 1)
+      yield* TestClock.adjust("1 minute")
+      yield* sync(repository, "poll")
+      yield* sync(repository, "retry")
+      assert.strictEqual(reads(), before + 1)
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("a changed path at the same commit creates, it does not heal", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository: first } = yield* given(world, "moved", { path: "one" })
+      git.commit({ "one/a.yaml": configMap("a"), "two/b.yaml": configMap("b") })
+      yield* sync(first, "startup")
+      const spec = { ...first.spec, path: "two" }
+      const metadata = { ...first.metadata, generation: 2 }
+      const second: GitRepository = { ...first, metadata, spec }
+      assert.deepStrictEqual(told(yield* sync(second, "specChanged")), [
+        "created ConfigMap/apps/b",
+        "deleted ConfigMap/apps/a",
+      ])
+      assert.strictEqual((yield* (yield* Cache).commits.get("apps/moved"))?.generation, 2)
+    }).pipe(Effect.provide(world.layer))
+  })
+})
