@@ -1,11 +1,13 @@
 /** Every live layer, named once, in start order. Closing runs backwards: intake first, ports last. */
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Latch, Layer } from "effect"
 import * as Applier from "./apply/Applier.ts"
 import * as Cache from "./cache/Cache.ts"
 import type { Config } from "./config.ts"
 import * as Controller from "./controller/Controller.ts"
+import { isElected, whyNotLeading } from "./controller/election.ts"
+import * as Leader from "./controller/Leader.ts"
 import * as LiveIndex from "./controller/LiveIndex.ts"
 import type { ConfigError, GitError } from "./domain/errors.ts"
 import * as GitCli from "./git/GitCli.ts"
@@ -27,6 +29,8 @@ const THREADS = 2
 const THREAD_MEMORY_MB = 256
 const RENDER_CACHE_BYTES = 64 * 2 ** 20
 const RENDER_TOTAL_BYTES = 512 * 2 ** 20
+/** The lease must not wait behind a busy budget; an attempt to renew it is bounded by this. */
+const LEASE_CONNECTIONS = { connections: 2, deadline: 4_000 }
 
 /** Rendering alone: what `nopea render` needs. */
 export const renderLayer = (config: Config): Layer.Layer<Render> =>
@@ -39,44 +43,63 @@ export const renderLayer = (config: Config): Layer.Layer<Render> =>
     cacheBytes: RENDER_CACHE_BYTES,
   })
 
-const portsLayer = (config: Config) => {
+const accessOf = ({ kubeconfig }: Config) => (kubeconfig === "" ? {} : { kubeconfig })
+
+const leaderLayer = (config: Config): Layer.Layer<Leader.Leader, ConfigError> =>
+  isElected(config.leaderElection, config.kubeconfig, process.env)
+    ? Leader.layer({ namespace: config.namespace }).pipe(
+        Layer.provide(Layer.fresh(KubeHttp.layer({ ...accessOf(config), ...LEASE_CONNECTIONS }))),
+      )
+    : Leader.layerOff
+
+const portsLayer = (config: Config, leader: Leader.Leader["Service"]) => {
   const git = GitCli.layer({
     dataDir: config.dataDir === "" ? join(tmpdir(), "nopea") : resolve(config.dataDir),
     allowFileUrls: config.allowFileUrls,
     mirrorMaxBytes: config.mirrorMaxBytes,
   })
-  const kube = KubeHttp.layer(config.kubeconfig === "" ? {} : { kubeconfig: config.kubeconfig })
-  return Layer.mergeAll(git, kube, renderLayer(config), Cache.layer())
+  const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite })
+  return Layer.mergeAll(git, kube, renderLayer(config))
 }
 
-const workersLayer = (config: Config) =>
-  Supervisor.layer({ drainTimeout: config.drainTimeout }).pipe(
+const workersLayer = (config: Config, leader: Leader.Leader["Service"]) =>
+  Supervisor.layer({ drainTimeout: () => Math.min(config.drainTimeout, leader.timeLeft()) }).pipe(
     Layer.provideMerge(Sync.layer(config)),
     Layer.provide([Applier.layer, Credentials.layer, HashKey.layer(config.namespace)]),
     Layer.provideMerge(Layer.mergeAll(LiveIndex.layer, ReporterLive.layer)),
+    Layer.provideMerge(Cache.layer()),
   )
 
-const intakeLayer = (config: Config) => {
-  const probes = Layer.unwrap(
-    Effect.map(Controller.Controller, ({ isSynced }) =>
-      WebhookServer.layer({
-        ...config.listen,
-        notReady: Effect.map(isSynced, (synced) =>
-          synced ? undefined : "the GitRepositories are not listed yet",
-        ),
-      }),
-    ),
+/** One term: begins with nothing known, ends with every worker stopped. */
+const term = (config: Config, leader: Leader.Leader["Service"], listed: Latch.Latch) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const { synced } = yield* Controller.Controller
+      yield* Effect.addFinalizer(() => listed.close)
+      yield* Effect.forkScoped(Effect.andThen(synced, listed.open))
+    }),
+  ).pipe(
+    Layer.provide(Controller.layer({ namespaces: config.namespaces })),
+    Layer.provide(workersLayer(config, leader)),
   )
-  return probes.pipe(Layer.provideMerge(Controller.layer({ namespaces: config.namespaces })))
-}
 
-/** The whole controller: up once its layer is built, down once it is closed. */
-export const layer = (config: Config): Layer.Layer<never, ConfigError | GitError> =>
-  intakeLayer(config).pipe(
-    Layer.provide(workersLayer(config)),
-    Layer.provide(portsLayer(config)),
-    Layer.provide(Log.layer({ level: config.logLevel, format: config.logFormat })),
+const notReady = (leader: Leader.Leader["Service"], listed: Latch.Latch) =>
+  Effect.map(
+    leader.status,
+    (leadership) =>
+      whyNotLeading(leadership) ??
+      (listed.isOpen() ? undefined : "the GitRepositories are not listed yet"),
   )
+
+const run = Effect.fnUntraced(function* (config: Config) {
+  const leader = yield* Leader.Leader
+  const listed = Latch.makeUnsafe(false)
+  const ports = yield* Layer.build(portsLayer(config, leader))
+  const probes = { ...config.listen, notReady: notReady(leader, listed) }
+  yield* Layer.build(WebhookServer.layer(probes))
+  const work = Layer.launch(term(config, leader, listed))
+  return yield* leader.whileLeading(Effect.provide(work, ports))
+}, Effect.scoped)
 
 /** Something that cannot be interrupted must not keep a pod from ending. */
 const armLastResort = (config: Config): Effect.Effect<void> =>
@@ -87,6 +110,12 @@ const armLastResort = (config: Config): Effect.Effect<void> =>
     })
   })
 
-/** Runs until interrupted. */
+/** The whole controller; runs until interrupted. */
 export const controller = (config: Config): Effect.Effect<void, ConfigError | GitError> =>
-  Effect.andThen(armLastResort(config), Layer.launch(layer(config)))
+  Effect.andThen(armLastResort(config), run(config)).pipe(
+    Effect.provide(
+      leaderLayer(config).pipe(
+        Layer.provideMerge(Log.layer({ level: config.logLevel, format: config.logFormat })),
+      ),
+    ),
+  )

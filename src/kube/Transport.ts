@@ -10,13 +10,15 @@ import type { Access } from "./KubeAuth.ts"
 import { makePools, type PoolOptions, type Pools } from "./Pools.ts"
 import { refused, retryAfterOf } from "./response.ts"
 import type { Asked } from "./status.ts"
-import { broken, late, wasCut } from "./unanswered.ts"
+import { broken, late, notLeading, wasCut } from "./unanswered.ts"
 
 export interface TransportOptions extends BudgetOptions, PoolOptions {
   /** Such as `nopea/1.2.3`. */
   readonly userAgent: string
   /** Milliseconds until a sent request is given up; default 30,000. */
   readonly deadline?: number
+  /** Asked right before each write; default: always. */
+  readonly mayWrite?: () => boolean
 }
 
 export interface Request {
@@ -89,6 +91,7 @@ interface Wire {
   readonly prefix: string
   readonly userAgent: string
   readonly deadline: number
+  readonly mayWrite: () => boolean
 }
 
 const start = (
@@ -120,6 +123,7 @@ const exchange = (
   identity: Identity,
 ): Effect.Effect<Raw, KubeError> =>
   Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    if (request.method !== "GET" && !wire.mayWrite()) return Effect.fail(notLeading(request.asked))
     const pool = wire.pools(identity.tls).requests
     const read = async (signal: AbortSignal) =>
       readWhole(await start(wire, { pool, identity, signal }, request), now)
@@ -193,12 +197,12 @@ export const makeTransport = (
   options: TransportOptions,
 ): Effect.Effect<Transport, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { deadline = 30_000, userAgent } = options
+    const { deadline = 30_000, userAgent, mayWrite = () => true } = options
     const { origin, pathname } = new URL(access.server)
     const pools = yield* makePools(origin, options)
     const budget = yield* makeBudget(options)
     const prefix = pathname.replace(/\/+$/u, "")
-    const wire: Wire = { access, budget, pools, prefix, userAgent, deadline }
+    const wire: Wire = { access, budget, pools, prefix, userAgent, deadline, mayWrite }
     return {
       send: (request) =>
         Effect.withSpan(send(wire, request), `Kube.${request.asked.operation}`, {

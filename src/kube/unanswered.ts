@@ -35,6 +35,14 @@ export const late = (asked: Asked, milliseconds: number): KubeError =>
     fix: "look at the API server's load, and at the network between",
   })
 
+/** Nothing was sent: another controller may write by now. */
+export const notLeading = (asked: Asked): KubeError =>
+  unanswered(asked, {
+    code: "NOPEA-A030",
+    reason: "this process does not hold the lease any more",
+    fix: "nothing: the controller that holds it goes on",
+  })
+
 export const garbage = (asked: Asked, what: string): KubeError =>
   unanswered(asked, {
     code: "NOPEA-A020",

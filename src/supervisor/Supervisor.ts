@@ -192,8 +192,8 @@ const make = Effect.gen(function* () {
 })
 
 export interface SupervisorOptions {
-  /** How long running syncs may go on when the layer closes. */
-  readonly drainTimeout: Duration.Input
+  /** Milliseconds that running syncs may go on when the layer closes; asked then. */
+  readonly drainTimeout: () => number
 }
 
 export const layer = ({
@@ -201,5 +201,7 @@ export const layer = ({
 }: SupervisorOptions): Layer.Layer<Supervisor, never, Cache | Live | Reporter | Syncer> =>
   Layer.effect(
     Supervisor,
-    Effect.acquireRelease(make, (supervisor) => supervisor.stopAll(drainTimeout)),
+    Effect.acquireRelease(make, (supervisor) =>
+      Effect.suspend(() => supervisor.stopAll(drainTimeout())),
+    ),
   )

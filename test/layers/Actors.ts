@@ -144,7 +144,7 @@ export const actors = (drainTimeout = 20_000) => {
     of: (key: string) => calls.filter((c) => c.key === key),
     toldOf: (key: string, what: Told["what"]) =>
       told.filter((t) => t.key === key && t.what === what),
-    layer: supervisorLayer({ drainTimeout }).pipe(
+    layer: supervisorLayer({ drainTimeout: () => drainTimeout }).pipe(
       Layer.provide([syncer, reporter, live, random]),
       Layer.provideMerge(cacheLayer()),
     ),
