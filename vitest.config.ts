@@ -10,8 +10,12 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.cluster.test.ts", "**/node_modules/**"],
+          exclude: ["test/**/*.{cluster,server}.test.ts", "**/node_modules/**"],
         },
+      },
+      {
+        extends: true,
+        test: { name: "server", include: ["test/**/*.server.test.ts"], testTimeout: 30_000 },
       },
       {
         extends: true,

@@ -75,12 +75,12 @@ describe("covers", () => {
   it.each([
     ["syncNow", ["drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
     ["webhook", ["webhook"]],
-    ["specChanged", ["drift", "poll", "retry", "specChanged"]],
+    ["specChanged", ["drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
     ["poll", ["poll"]],
     ["drift", ["drift", "retry"]],
     ["retry", ["drift", "retry"]],
     ["reconcile", ["drift", "reconcile", "retry"]],
-    ["startup", ["drift", "poll", "reconcile", "retry", "specChanged", "startup"]],
+    ["startup", ["drift", "poll", "reconcile", "retry", "startup"]],
   ] as const)("a sync for %s serves exactly %j", (kind, covered) => {
     const found = TRIGGER_KINDS.filter((other) => covers(kind, other))
     assert.deepStrictEqual(found.toSorted(), [...covered])
