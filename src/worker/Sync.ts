@@ -77,9 +77,11 @@ const make = (identityRules: IdentityRules) =>
     const hashKey = yield* HashKey
 
     const ask = Effect.fnUntraced(function* ({ source, repository }: Journey) {
+      const { path } = repository.spec
       const head = yield* git.head(source)
+      if (head === undefined) return yield* git.sync(source, path)
       const remote = yield* git.lsRemote(source, sharedAnswer(repository))
-      return head?.sha === remote ? head : yield* git.sync(source, repository.spec.path)
+      return head.sha === remote ? head : yield* git.sync(source, path)
     })
 
     const commitOf = Effect.fn("Sync.commit")(function* (journey: Journey) {
