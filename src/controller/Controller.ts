@@ -2,23 +2,15 @@
 import { Context, Duration, Effect, FiberMap, Latch, Layer, Result, Stream } from "effect"
 import type { KubeError, SyncError } from "../domain/errors.ts"
 import type { KubeObject, ObjectMeta } from "../domain/object.ts"
-import { decodeRepository, GROUP, KIND, PLURAL, VERSION } from "../domain/repository.ts"
+import { decodeRepository, GIT_REPOSITORIES } from "../domain/repository.ts"
 import { informObjects } from "../kube/Informer.ts"
-import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
+import type { Caller, Kube } from "../kube/Kube.ts"
 import type { InformerEvent } from "../kube/watch.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { type Memory, Supervisor } from "../supervisor/Supervisor.ts"
 import { survive } from "../supervisor/Survive.ts"
 
 const CALLER: Caller = { budget: "controller" }
-const GIT_REPOSITORIES: ResourceType = {
-  group: GROUP,
-  kind: KIND,
-  version: VERSION,
-  resource: PLURAL,
-  namespaced: true,
-  verbs: ["get", "list", "watch", "patch"],
-}
 /** Between two attempts of an intake that crashed. */
 const PAUSE = Duration.seconds(5)
 

@@ -8,8 +8,15 @@ export const GROUP = "nopea.false.systems"
 export const VERSION = "v1alpha1"
 export const PLURAL = "gitrepositories"
 export const KIND = "GitRepository"
-/** Present only while `deletionPolicy: Delete`. */
-export const FINALIZER = "nopea.false.systems/objects"
+/** How the API server is asked for them. */
+export const GIT_REPOSITORIES = {
+  group: GROUP,
+  version: VERSION,
+  kind: KIND,
+  resource: PLURAL,
+  namespaced: true,
+  verbs: ["get", "list", "watch", "patch"],
+} as const
 
 /** Ask for a sync now; the value is free and comes back in `status.lastHandledReconcileAt`. */
 export const ANNOTATION_RECONCILE = "nopea.io/reconcile-requested-at"

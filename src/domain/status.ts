@@ -3,6 +3,7 @@ import { Schema } from "effect"
 
 /** Keeps arrays of the status within what etcd and `kubectl describe` can bear. */
 export const MAX_LISTED = 50
+export const MAX_PLANNED = 100
 export const MAX_HISTORY = 10
 
 const { optionalKey, String: Text, Int } = Schema
@@ -12,19 +13,22 @@ const number = (description: string) => optionalKey(Int.annotate({ description }
 const time = (description: string) =>
   optionalKey(Text.annotate({ description, format: "date-time" }))
 
-export const PHASES = ["Pending", "Syncing", "Synced", "Failed", "Drifted", "Suspended"] as const
-export type Phase = (typeof PHASES)[number]
+const Phase = Schema.Literals(["Pending", "Syncing", "Synced", "Failed", "Drifted", "Suspended"])
+export type Phase = typeof Phase.Type
 
-const Phase = Schema.Literals(PHASES)
+/** In the order of `status.conditions`. */
+const CONDITIONS = ["Ready", "Drifted", "Healthy", "Reconciling", "Stalled"] as const
+export type ConditionType = (typeof CONDITIONS)[number]
 
 const ConditionEntry = Schema.Struct({
-  type: Schema.Literals(["Ready", "Reconciling", "Stalled", "Drifted", "Healthy"]),
+  type: Schema.Literals(CONDITIONS),
   status: Schema.Literals(["True", "False", "Unknown"]),
   reason: Text.annotate({ description: "One word for machines, such as `Succeeded`." }),
   message: Text.annotate({ description: "A sentence for people." }),
   lastTransitionTime: Text.annotate({ format: "date-time" }),
   observedGeneration: optionalKey(Int),
 })
+export interface Condition extends Schema.Schema.Type<typeof ConditionEntry> {}
 
 const CommitEntry = Schema.Struct({
   sha: Text.annotate({ description: "Full id." }),
@@ -131,3 +135,41 @@ export const RepositoryStatus = Schema.Struct({
   ),
 })
 export interface RepositoryStatus extends Schema.Schema.Type<typeof RepositoryStatus> {}
+
+export const conditionOf = (
+  { conditions }: RepositoryStatus,
+  type: ConditionType,
+): Condition | undefined => conditions?.find((condition) => condition.type === type)
+
+/** Conditions to set, and (`undefined`) to remove: kstatus wants `Reconciling` and `Stalled` absent, not `False`. */
+export type ConditionNews = Readonly<
+  Partial<Record<ConditionType, Pick<Condition, "status" | "reason" | "message"> | undefined>>
+>
+
+/** The generation of the spec that the news are about, and when they came: milliseconds since the epoch. */
+export interface Moment {
+  readonly generation: number
+  readonly now: number
+}
+
+/** RFC 3339, in seconds. */
+export const timeText = (millis: number): string =>
+  new Date(millis).toISOString().replace(/\.\d{3}Z$/u, "Z")
+
+/** The other conditions stay as they are; the transition time moves only with the condition's status. */
+export const withConditions = (
+  status: RepositoryStatus,
+  news: ConditionNews,
+  { generation: observedGeneration, now }: Moment,
+): RepositoryStatus => {
+  const conditions = CONDITIONS.flatMap((type): ReadonlyArray<Condition> => {
+    const before = conditionOf(status, type)
+    if (!(type in news)) return before === undefined ? [] : [before]
+    const told = news[type]
+    if (told === undefined) return []
+    const isSame = before?.status === told.status
+    const lastTransitionTime = isSame ? before.lastTransitionTime : timeText(now)
+    return [{ type, ...told, lastTransitionTime, observedGeneration }]
+  })
+  return { ...status, conditions }
+}

@@ -17,44 +17,36 @@ const LEVELS: Readonly<Record<LogOptions["level"], LogLevel.LogLevel>> = {
   error: "Error",
 }
 
-type Fields = Readonly<Record<string, unknown>>
-
-/** Whatever it is, it becomes text: a log line never fails. */
-const text = (value: unknown): string => {
-  if (typeof value === "string") return value
+/** JSON text of whatever it is: a value that JSON cannot hold costs its own field, not the line. */
+const json = (value: unknown): string | undefined => {
   try {
-    return stringify(value) ?? String(value)
+    return stringify(value)
   } catch {
-    return Object.prototype.toString.call(value)
+    return JSON.stringify(Object.prototype.toString.call(value))
   }
 }
 
-/** A value that JSON cannot hold costs its own field, not the line. */
-const jsonText = (fields: Fields): string => {
-  try {
-    return stringify(fields)
-  } catch {
-    const safe = Object.entries(fields).map(([name, value]) => [name, text(value)])
-    return stringify(Object.fromEntries(safe))
-  }
-}
+const text = (value: unknown): string =>
+  typeof value === "string" ? value : (json(value) ?? String(value))
 
-const fieldsOf = (options: Logger.Options<unknown>): Fields => {
-  const { cause, date, fiber, logLevel, message } = options
-  const parts = Array.isArray(message) ? message : [message]
-  return {
-    ...fiber.getRef(References.CurrentLogAnnotations),
+/** `time`, `level` and `message` first, then what was annotated, which never replaces them. */
+const fieldsOf = ({ cause, date, fiber, logLevel, message }: Logger.Options<unknown>) => {
+  const own = {
     time: date.toISOString(),
     level: logLevel.toLowerCase(),
-    message: parts.map(text).join(" "),
-    ...(cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) }),
+    message: (Array.isArray(message) ? message : [message]).map(text).join(" "),
   }
+  const failure = cause.reasons.length === 0 ? {} : { cause: Cause.pretty(cause) }
+  return { ...own, ...fiber.getRef(References.CurrentLogAnnotations), ...own, ...failure }
 }
 
-/** `time`, `level` and `message` first, then what was annotated. */
+/** `{"time":"…","level":"warn","message":"sync finished","repository":"shop/web"}` */
 export const jsonLine = (options: Logger.Options<unknown>): string => {
-  const { time, level, message, ...rest } = fieldsOf(options)
-  return redact(jsonText({ time, level, message, ...rest }))
+  const fields = Object.entries(fieldsOf(options)).flatMap(([name, value]) => {
+    const held = json(value)
+    return held === undefined ? [] : [`${JSON.stringify(name)}:${held}`]
+  })
+  return redact(`{${fields.join(",")}}`)
 }
 
 /** `10:00:00.000 WARN sync finished repository=shop/web phase=Failed` */

@@ -1,12 +1,11 @@
 /** Kubernetes Events on a GitRepository: repeats are counted on the event itself, the rate is bounded. */
-import { Clock, Context, Effect, Layer, Random } from "effect"
-import type { KubeError } from "../domain/errors.ts"
-import type { KubeObject } from "../domain/object.ts"
+import { Clock, Effect, Random } from "effect"
 import { GROUP, KIND, keyOf, VERSION } from "../domain/repository.ts"
+import { timeText } from "../domain/status.ts"
 import { ulid } from "../domain/ulid.ts"
 import { Kube, type ResourceType } from "../kube/Kube.ts"
-import { timeText } from "./entries.ts"
 import type { Notice } from "./events.ts"
+import { keep } from "./rows.ts"
 import type { Target } from "./StatusWriter.ts"
 
 const EVENT: ResourceType = {
@@ -33,6 +32,7 @@ interface Kept {
   readonly at: number
 }
 
+/** By uid of the GitRepository; `kept` by what the event says. */
 interface Row {
   tokens: number
   refilled: number
@@ -40,21 +40,8 @@ interface Row {
   readonly kept: Map<string, Kept>
 }
 
-export class Recorder extends Context.Service<
-  Recorder,
-  {
-    /** Never fails: an event that cannot be written is logged. */
-    readonly record: (target: Target, notices: ReadonlyArray<Notice>) => Effect.Effect<void>
-  }
->()("nopea/report/Recorder") {}
-
-/** The oldest go first. */
-const trim = <K, V>(rows: Map<K, V>, most: number): void => {
-  for (const oldest of rows.keys()) {
-    if (rows.size <= most) return
-    rows.delete(oldest)
-  }
-}
+/** Never fails: an event that cannot be written is logged. */
+export type Record = (target: Target, notices: ReadonlyArray<Notice>) => Effect.Effect<void>
 
 const take = (row: Row, now: number): boolean => {
   const earned = Math.floor((now - row.refilled) / REFILL)
@@ -65,75 +52,45 @@ const take = (row: Row, now: number): boolean => {
   return true
 }
 
-const eventObject = (
-  { metadata: { namespace, name: subject, uid } }: Target,
-  { type, reason, message }: Notice,
-  name: string,
-  time: string,
-): KubeObject => ({
-  apiVersion: "v1",
-  kind: "Event",
-  metadata: { name, namespace },
-  involvedObject: { apiVersion: `${GROUP}/${VERSION}`, kind: KIND, namespace, name: subject, uid },
-  type,
-  reason,
-  message,
-  count: 1,
-  firstTimestamp: time,
-  lastTimestamp: time,
-  source: { component: "nopea" },
-  reportingComponent: "nopea",
-  reportingInstance: "nopea",
-})
-
-const make = Effect.gen(function* () {
+export const makeRecorder: Effect.Effect<Record, never, Kube> = Effect.gen(function* () {
   const kube = yield* Kube
   const rows = new Map<string, Row>()
 
-  const rowOf = ({ metadata: { uid } }: Target, now: number): Row => {
-    const row = rows.get(uid) ?? { tokens: BURST, refilled: now, dropped: 0, kept: new Map() }
-    rows.delete(uid)
-    rows.set(uid, row)
-    trim(rows, MAX_ROWS)
-    return row
-  }
-
-  const create = Effect.fnUntraced(function* (target: Target, notice: Notice, now: number) {
-    const id = ulid(now, [yield* Random.next, yield* Random.next]).toLowerCase()
-    const name = `${target.metadata.name}.${id}`
-    const caller = { budget: keyOf(target) }
-    const body = eventObject(target, notice, name, timeText(now))
-    yield* kube.create(caller, EVENT, target.metadata.namespace, body)
-    return { name, count: 1, at: now }
+  const create = Effect.fnUntraced(function* (target: Target, notice: Notice, at: number) {
+    const { namespace, name: subject, uid } = target.metadata
+    const id = ulid(at, [yield* Random.next, yield* Random.next]).toLowerCase()
+    const name = `${subject}.${id}`
+    const time = timeText(at)
+    const apiVersion = `${GROUP}/${VERSION}`
+    yield* kube.create({ budget: keyOf(target) }, EVENT, namespace, {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { name, namespace },
+      involvedObject: { apiVersion, kind: KIND, namespace, name: subject, uid },
+      ...notice,
+      count: 1,
+      firstTimestamp: time,
+      lastTimestamp: time,
+      source: { component: "nopea" },
+      reportingComponent: "nopea",
+      reportingInstance: "nopea",
+    })
+    return { name, count: 1, at }
   })
 
-  const repeat = (target: Target, { name, count }: Kept, now: number) =>
-    kube
-      .mergePatch(
-        { budget: keyOf(target) },
-        EVENT,
-        { namespace: target.metadata.namespace, name },
-        { count: count + 1, lastTimestamp: timeText(now) },
-      )
-      .pipe(Effect.as({ name, count: count + 1, at: now }))
+  const repeat = (target: Target, known: Kept, at: number) => {
+    const name = { namespace: target.metadata.namespace, name: known.name }
+    const count = known.count + 1
+    return kube
+      .mergePatch({ budget: keyOf(target) }, EVENT, name, { count, lastTimestamp: timeText(at) })
+      .pipe(Effect.as({ name: known.name, count, at }))
+  }
 
-  const write = (
-    target: Target,
-    notice: Notice,
-    known: Kept | undefined,
-    now: number,
-  ): Effect.Effect<Kept, KubeError> =>
-    known === undefined || now - known.at > WINDOW
-      ? create(target, notice, now)
-      : Effect.catchIf(
-          repeat(target, known, now),
-          (error) => error.status === 404,
-          () => create(target, notice, now),
-        )
-
-  const recordOne = Effect.fnUntraced(function* (target: Target, notice: Notice) {
+  const write = Effect.fnUntraced(function* (target: Target, notice: Notice) {
     const now = yield* Clock.currentTimeMillis
-    const row = rowOf(target, now)
+    const { uid } = target.metadata
+    const fresh = { tokens: BURST, refilled: now, dropped: 0, kept: new Map<string, Kept>() }
+    const row = keep(rows, uid, rows.get(uid) ?? fresh, MAX_ROWS)
     if (!take(row, now)) {
       row.dropped += 1
       return yield* Effect.logWarning("event not written: too many").pipe(
@@ -141,18 +98,22 @@ const make = Effect.gen(function* () {
       )
     }
     const same = `${notice.reason} ${notice.message}`
-    const kept = yield* write(target, notice, row.kept.get(same), now)
-    row.kept.delete(same)
-    row.kept.set(same, kept)
-    trim(row.kept, MAX_KEPT)
+    const known = row.kept.get(same)
+    const anew = create(target, notice, now)
+    const kept =
+      known === undefined || now - known.at > WINDOW
+        ? yield* anew
+        : yield* Effect.catchIf(
+            repeat(target, known, now),
+            ({ status }) => status === 404,
+            () => anew,
+          )
+    keep(row.kept, same, kept, MAX_KEPT)
   })
 
-  const record = Effect.fn("Recorder.record")(function* (
-    target: Target,
-    notices: ReadonlyArray<Notice>,
-  ) {
+  return Effect.fn("Recorder.record")(function* (target, notices) {
     for (const notice of notices)
-      yield* recordOne(target, notice).pipe(
+      yield* write(target, notice).pipe(
         Effect.timeout(LIMIT),
         Effect.catch((error) =>
           Effect.logWarning("event not written").pipe(
@@ -161,8 +122,4 @@ const make = Effect.gen(function* () {
         ),
       )
   })
-
-  return Recorder.of({ record })
 })
-
-export const layer: Layer.Layer<Recorder, never, Kube> = Layer.effect(Recorder, make)

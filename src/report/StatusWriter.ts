@@ -1,25 +1,21 @@
 /** Keeps the status of every GitRepository: in the cache at once, in the cluster when it changed. */
 import { isDeepStrictEqual } from "node:util"
-import { Context, Effect, Layer, Schedule, Semaphore } from "effect"
+import { Clock, Effect, Schedule, Semaphore } from "effect"
 import { Cache } from "../cache/Cache.ts"
 import { KubeError } from "../domain/errors.ts"
-import type { KubeObject } from "../domain/object.ts"
-import { GROUP, KIND, keyOf, PLURAL, readableStatus, VERSION } from "../domain/repository.ts"
-import type { RepositoryStatus } from "../domain/status.ts"
-import { Kube, type ResourceType } from "../kube/Kube.ts"
-
-export const GIT_REPOSITORY: ResourceType = {
-  group: GROUP,
-  version: VERSION,
-  kind: KIND,
-  resource: PLURAL,
-  namespaced: true,
-  verbs: ["get", "patch"],
-}
+import { GIT_REPOSITORIES, keyOf, readableStatus } from "../domain/repository.ts"
+import type { Moment, RepositoryStatus } from "../domain/status.ts"
+import { Kube } from "../kube/Kube.ts"
+import { keep } from "./rows.ts"
 
 /** Whose status it is; `status` is what its newest reading said. */
 export interface Target {
-  readonly metadata: { readonly namespace: string; readonly name: string; readonly uid: string }
+  readonly metadata: {
+    readonly namespace: string
+    readonly name: string
+    readonly uid: string
+    readonly generation?: number
+  }
   readonly status?: RepositoryStatus
 }
 
@@ -28,12 +24,20 @@ export interface Told {
   readonly after: RepositoryStatus
 }
 
-export type News = (before: RepositoryStatus) => RepositoryStatus
+export type News = (before: RepositoryStatus, at: Moment) => RepositoryStatus
 
-/** What the cluster has; `turn` orders the news, `wire` the requests. */
+export interface StatusWriter {
+  /** Never fails: what the cluster does not take now goes with the next news. */
+  readonly tell: (target: Target, news: News) => Effect.Effect<Told>
+  /** Returns when the cluster has it. */
+  readonly store: (target: Target, news: News) => Effect.Effect<void, KubeError>
+  /** With the status as the cluster has it, for a GitRepository that cannot be decoded. */
+  readonly read: (target: Target) => Effect.Effect<Target, KubeError>
+}
+
+/** By uid, so that nothing is known of a successor. `turn` orders the news, `wire` the requests. */
 interface Row {
-  /** Nothing was told yet, so the cache may speak of a predecessor of the same name. */
-  isNew: boolean
+  told: RepositoryStatus
   stored: RepositoryStatus
   readonly turn: Semaphore.Semaphore
   readonly wire: Semaphore.Semaphore
@@ -60,113 +64,76 @@ const tooSlow = (subject: string): KubeError =>
     statusReason: "",
   })
 
-export class StatusWriter extends Context.Service<
-  StatusWriter,
-  {
-    /** Never fails: what the cluster does not take now goes with the next news. */
-    readonly tell: (target: Target, news: News) => Effect.Effect<Told>
-    /** Returns when the cluster has it. */
-    readonly store: (target: Target, news: News) => Effect.Effect<Told, KubeError>
-    /** The status as the cluster has it, for a GitRepository that cannot be decoded. */
-    readonly read: (target: Target) => Effect.Effect<Target, KubeError>
-  }
->()("nopea/report/StatusWriter") {}
+/** A GitRepository that is gone needs no status. */
+export const logUnwritten = (
+  target: Target,
+  { code, reason, status }: KubeError,
+): Effect.Effect<void> =>
+  (status === 404 ? Effect.logDebug : Effect.logWarning)("status not written").pipe(
+    Effect.annotateLogs({ repository: keyOf(target), code, reason }),
+  )
 
-const make = Effect.gen(function* () {
-  const kube = yield* Kube
-  const cache = yield* Cache
-  const rows = new Map<string, Row>()
+export const makeWriter: Effect.Effect<StatusWriter, never, Kube | Cache> = Effect.gen(
+  function* () {
+    const kube = yield* Kube
+    const cache = yield* Cache
+    const rows = new Map<string, Row>()
 
-  const rowOf = ({ metadata, status = {} }: Target): Row => {
-    const found = rows.get(metadata.uid)
-    const turn = found?.turn ?? Semaphore.makeUnsafe(1)
-    const row = found ?? { isNew: true, stored: status, turn, wire: Semaphore.makeUnsafe(1) }
-    rows.delete(metadata.uid)
-    rows.set(metadata.uid, row)
-    for (const oldest of rows.keys()) if (rows.size > MAX_ROWS) rows.delete(oldest)
-    return row
-  }
+    const rowOf = ({ metadata: { uid }, status = {} }: Target): Row => {
+      const [turn, wire] = [Semaphore.makeUnsafe(1), Semaphore.makeUnsafe(1)]
+      const row = rows.get(uid) ?? { told: status, stored: status, turn, wire }
+      return keep(rows, uid, row, MAX_ROWS)
+    }
 
-  /** The test makes the patch miss a successor of the same name; a uid in a merge patch of status is ignored. */
-  const patch = (
-    { metadata }: Target,
-    status: RepositoryStatus,
-  ): Effect.Effect<KubeObject, KubeError> =>
-    kube
-      .jsonPatch(
-        { budget: keyOf({ metadata }) },
-        GIT_REPOSITORY,
-        metadata,
-        [
-          { op: "test", path: "/metadata/uid", value: metadata.uid },
-          { op: "add", path: "/status", value: status },
-        ],
-        "status",
-      )
-      .pipe(
-        Effect.retry(again),
-        Effect.timeoutOrElse({
-          duration: LIMIT,
-          orElse: () => Effect.fail(tooSlow(keyOf({ metadata }))),
-        }),
-      )
+    /** The test makes the patch miss a successor of the same name; a uid in a merge patch of status is ignored. */
+    const patch = ({ metadata }: Target, status: RepositoryStatus) => {
+      const body = [
+        { op: "test", path: "/metadata/uid", value: metadata.uid },
+        { op: "add", path: "/status", value: status },
+      ] as const
+      const key = keyOf({ metadata })
+      return kube
+        .jsonPatch({ budget: key }, GIT_REPOSITORIES, metadata, body, "status")
+        .pipe(
+          Effect.retry(again),
+          Effect.timeoutOrElse({ duration: LIMIT, orElse: () => Effect.fail(tooSlow(key)) }),
+        )
+    }
 
-  const learn = (target: Target, row: Row, news: News) =>
-    Effect.gen(function* () {
-      const key = keyOf(target)
-      const known = row.isNew ? undefined : yield* cache.states.get(key)
-      const before = known ?? row.stored
-      row.isNew = false
-      const after = news(before)
-      yield* cache.states.set(key, after)
-      return { before, after }
+    const learn = Effect.fnUntraced(function* (row: Row, target: Target, news: News) {
+      const before = row.told
+      const now = yield* Clock.currentTimeMillis
+      row.told = news(before, { generation: target.metadata.generation ?? 0, now })
+      yield* cache.states.set(keyOf(target), row.told)
+      return { before, after: row.told }
     })
 
-  /** Whoever waits for the wire finds the newest status written already, or writes it. */
-  const flush = (target: Target, row: Row) =>
-    Effect.gen(function* () {
-      const wanted = yield* cache.states.get(keyOf(target))
-      if (wanted === undefined || isDeepStrictEqual(row.stored, wanted)) return
+    /** Whoever waits for the wire finds the newest status written already, or writes it. */
+    const flush = Effect.fnUntraced(function* (row: Row, target: Target) {
+      const wanted = row.told
+      if (isDeepStrictEqual(row.stored, wanted)) return
       yield* patch(target, wanted)
       row.stored = wanted
     })
 
-  const store = Effect.fn("StatusWriter.store")(function* (target: Target, news: News) {
-    const row = rowOf(target)
-    const told = yield* row.turn.withPermits(1)(learn(target, row, news))
-    yield* row.wire.withPermits(1)(flush(target, row))
-    return told
-  })
-
-  const tell = Effect.fnUntraced(function* (target: Target, news: News) {
-    const row = rowOf(target)
-    const told = yield* row.turn.withPermits(1)(learn(target, row, news))
-    yield* row.wire
-      .withPermits(1)(flush(target, row))
-      .pipe(
-        Effect.catch((error) =>
-          (error.status === 404 ? Effect.logDebug : Effect.logWarning)("status not written").pipe(
-            Effect.annotateLogs({
-              repository: keyOf(target),
-              code: error.code,
-              reason: error.reason,
-            }),
-          ),
+    return {
+      tell: Effect.fn("StatusWriter.tell")(function* (target, news) {
+        const row = rowOf(target)
+        const told = yield* row.turn.withPermit(learn(row, target, news))
+        const flushed = row.wire.withPermit(flush(row, target))
+        yield* Effect.catch(flushed, (error) => logUnwritten(target, error))
+        return told
+      }),
+      store: Effect.fn("StatusWriter.store")(function* (target, news) {
+        const row = rowOf(target)
+        yield* row.turn.withPermit(learn(row, target, news))
+        yield* row.wire.withPermit(flush(row, target))
+      }),
+      read: (target) =>
+        kube.get({ budget: keyOf(target) }, GIT_REPOSITORIES, target.metadata).pipe(
+          Effect.retry(again),
+          Effect.map((live) => ({ ...target, status: readableStatus(live["status"]) })),
         ),
-      )
-    return told
-  })
-
-  const read = ({ metadata }: Target): Effect.Effect<Target, KubeError> =>
-    kube.get({ budget: keyOf({ metadata }) }, GIT_REPOSITORY, metadata).pipe(
-      Effect.retry(again),
-      Effect.map((live) => ({ metadata, status: readableStatus(live["status"]) })),
-    )
-
-  return StatusWriter.of({ tell, store, read })
-})
-
-export const layer: Layer.Layer<StatusWriter, never, Kube | Cache> = Layer.effect(
-  StatusWriter,
-  make,
+    }
+  },
 )

@@ -1,37 +1,37 @@
-/** The rows of the status: failures, commit, plan and history, each bounded. Pure. */
+/** The rows of the status: failures, drift, commit, plan, history and summary, each bounded. Pure. */
 import { Result } from "effect"
 import { type Action, count } from "../domain/change.ts"
 import type { Failure } from "../domain/errors.ts"
+import { formatRef } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { Commit } from "../domain/source.ts"
 import {
+  type DriftEntry,
   type FailureEntry,
   type HistoryEntry,
   MAX_HISTORY,
   MAX_LISTED,
+  MAX_PLANNED,
+  type Moment,
   type RepositoryStatus,
+  timeText,
 } from "../domain/status.ts"
 import type { SyncReport } from "./Reporter.ts"
 import { line, short } from "./text.ts"
-import { ranked } from "./verdict.ts"
+import { noted, ranked } from "./verdict.ts"
 
-/** RFC 3339, in seconds. */
-export const timeText = (millis: number): string =>
-  new Date(millis).toISOString().replace(/\.\d{3}Z$/u, "Z")
+/** What counts as having done something. */
+export const WRITES = ["created", "configured", "deleted", "healed"] as const
 
-const WROTE: ReadonlyArray<Action> = ["created", "configured", "deleted", "healed"]
-
-export const wroteAnything = (outcome: SyncOutcome): boolean =>
-  outcome.changes.some(({ action }) => WROTE.includes(action))
+export const wroteAnything = ({ changes }: SyncOutcome): boolean =>
+  changes.some(({ action }) => (WRITES as ReadonlyArray<Action>).includes(action))
 
 export const failureEntry = (failure: Failure): FailureEntry => {
-  const { code, object, file, document, line: row } = failure
+  const { disposition: _, object, file, ...rest } = failure
   return {
-    code,
+    ...rest,
     ...(object === undefined ? {} : { object: line(object, 512) }),
     ...(file === undefined ? {} : { file: line(file, 512) }),
-    ...(document === undefined ? {} : { document }),
-    ...(row === undefined ? {} : { line: row }),
     reason: line(failure.reason, 1000),
     fix: line(failure.fix, 500),
   }
@@ -40,69 +40,76 @@ export const failureEntry = (failure: Failure): FailureEntry => {
 export const failureEntries = (failures: ReadonlyArray<Failure>): ReadonlyArray<FailureEntry> =>
   ranked(failures).slice(0, MAX_LISTED).map(failureEntry)
 
-export const commitEntry = ({
-  sha,
-  message,
-  author,
-  time,
-}: Commit): RepositoryStatus["commit"] & object => ({
-  sha,
-  message: line(message, 200),
-  author: line(author, 200),
-  time,
+/**
+ * What somebody changed and the policy leaves so; where a sync failed, also what was known of objects that it did
+ * not get to. `firstSeen` stays what it was.
+ */
+export const driftEntries = (
+  { changes, failures }: SyncOutcome,
+  before: ReadonlyArray<DriftEntry>,
+  now: number,
+): ReadonlyArray<DriftEntry> => {
+  const known = new Map(before.map((entry) => [entry.object, entry]))
+  const looked = new Set(changes.map(({ ref }) => formatRef(ref)))
+  const found = noted(changes, "drifted").map(({ ref, note }): DriftEntry => {
+    const object = formatRef(ref)
+    const firstSeen = known.get(object)?.firstSeen ?? timeText(now)
+    const reason = line(note?.reason ?? "", 300)
+    return { object, type: "manual_drift", firstSeen, action: "left", reason }
+  })
+  const unseen = failures.length === 0 ? [] : before.filter(({ object }) => !looked.has(object))
+  return [...found, ...unseen]
+}
+
+export const commitEntry = (commit: Commit): Commit => ({
+  ...commit,
+  message: line(commit.message, 200),
+  author: line(commit.author, 200),
 })
 
-export const planEntries = (outcome: SyncOutcome): Pick<RepositoryStatus, "plan"> =>
-  outcome.plan === undefined
-    ? {}
-    : {
-        plan: outcome.plan.slice(0, 2 * MAX_LISTED).map(({ object, action }) => ({
-          object: line(object, 512),
-          action: line(action, 100),
-        })),
-      }
+export const planEntries = ({ plan }: SyncOutcome): Pick<RepositoryStatus, "plan"> => {
+  const rows = plan?.slice(0, MAX_PLANNED).map(({ object, action }) => ({
+    object: line(object, 512),
+    action: line(action, 100),
+  }))
+  return rows === undefined ? {} : { plan: rows }
+}
 
-export const withSummary = (status: RepositoryStatus): RepositoryStatus => {
+/** What the columns of `kubectl get` show. */
+export const summaryOf = (status: RepositoryStatus): Pick<RepositoryStatus, "summary"> => {
   const sha = status.lastSyncedCommit ?? status.lastAttemptedCommit
-  const { appliedCount, resourceCount } = status
-  return {
-    ...status,
-    summary: {
-      ...(sha === undefined ? {} : { commit: short(sha) }),
-      ...(resourceCount === undefined
-        ? {}
-        : { resources: `${appliedCount ?? 0}/${resourceCount}` }),
-    },
-  }
+  const { appliedCount = 0, resourceCount } = status
+  const commit = sha === undefined ? {} : { commit: short(sha) }
+  const resources =
+    resourceCount === undefined ? {} : { resources: `${appliedCount}/${resourceCount}` }
+  return { summary: { ...commit, ...resources } }
 }
 
 /** A retry that fails as before is no news, neither is a look that found nothing. */
-const isNews = (entry: HistoryEntry, last: HistoryEntry | undefined, wrote: boolean): boolean =>
-  wrote || last === undefined || last.phase !== entry.phase || last.commit !== entry.commit
-
 export const withHistory = (
   status: RepositoryStatus,
-  report: SyncReport,
-  now: number,
+  { outcome: result, trigger, startedAt, syncId }: SyncReport,
+  { now }: Moment,
 ): RepositoryStatus => {
-  const outcome = Result.isSuccess(report.outcome) ? report.outcome.success : undefined
+  const outcome = Result.getOrUndefined(result)
   const counts = count(outcome?.changes ?? [])
   const entry: HistoryEntry = {
     ...(outcome === undefined ? {} : { commit: outcome.commit.sha }),
-    trigger: report.trigger.kind,
+    trigger: trigger.kind,
     phase: status.phase ?? "Failed",
-    startedAt: timeText(report.startedAt),
-    duration: `${(Math.max(now - report.startedAt, 0) / 1000).toFixed(2)}s`,
+    startedAt: timeText(startedAt),
+    duration: `${(Math.max(now - startedAt, 0) / 1000).toFixed(2)}s`,
     created: counts.created,
     configured: counts.configured,
     pruned: counts.deleted,
     healed: counts.healed,
     failed: outcome === undefined ? 1 : outcome.failures.length,
-    syncId: report.syncId,
+    syncId,
   }
   const history = status.history ?? []
-  const wrote = outcome !== undefined && wroteAnything(outcome)
-  return isNews(entry, history[0], wrote)
-    ? { ...status, history: [entry, ...history].slice(0, MAX_HISTORY) }
-    : status
+  const isNews =
+    (outcome !== undefined && wroteAnything(outcome)) ||
+    history[0]?.phase !== entry.phase ||
+    history[0].commit !== entry.commit
+  return isNews ? { ...status, history: [entry, ...history].slice(0, MAX_HISTORY) } : status
 }

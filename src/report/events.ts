@@ -1,11 +1,15 @@
 /** Which Kubernetes Events a change of status is worth: transitions, never states. Pure. */
 import { count } from "../domain/change.ts"
-import { type Condition, type ConditionType, findCondition } from "../domain/conditions.ts"
 import { formatRef } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import type { RepositoryStatus } from "../domain/status.ts"
-import { wroteAnything } from "./entries.ts"
-import { line, plural, short } from "./text.ts"
+import {
+  type Condition,
+  type ConditionType,
+  conditionOf,
+  type RepositoryStatus,
+} from "../domain/status.ts"
+import { WRITES, wroteAnything } from "./entries.ts"
+import { line, MAX_MESSAGE, plural, short } from "./text.ts"
 
 export interface Notice {
   readonly type: "Normal" | "Warning"
@@ -14,86 +18,71 @@ export interface Notice {
   readonly message: string
 }
 
-/** What the API server takes. https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1 */
-const MAX_MESSAGE = 1024
 const NAMED = 3
+const CALM = new Set(["Progressing", "Suspended", "DependencyNotReady"])
 
-const conditionOf = (status: RepositoryStatus, type: ConditionType): Condition | undefined =>
-  findCondition(status.conditions ?? [], type)
-
-const isNew = (before: Condition | undefined, after: Condition): boolean =>
-  before?.status !== after.status ||
-  before.reason !== after.reason ||
-  before.message !== after.message
-
-/** `1 created, 2 configured`; objects that were only looked at are not counted. */
-export const tally = (outcome: SyncOutcome): string => {
-  const counts = count(outcome.changes)
-  const words = (["created", "configured", "deleted", "healed"] as const).flatMap((action) =>
-    counts[action] === 0 ? [] : [`${counts[action]} ${action}`],
-  )
-  return words.length === 0 ? "nothing to change" : words.join(", ")
+/** The condition, if it says something else than before. */
+const newsOf = (
+  before: RepositoryStatus,
+  after: RepositoryStatus,
+  type: ConditionType,
+): Condition | undefined => {
+  const [old, now] = [conditionOf(before, type), conditionOf(after, type)]
+  const isSame =
+    old?.status === now?.status && old?.reason === now?.reason && old?.message === now?.message
+  return isSame ? undefined : now
 }
 
-const applied = (after: RepositoryStatus, outcome: SyncOutcome): Notice => ({
-  type: "Normal",
-  reason: "Succeeded",
-  message: `applied ${short(outcome.commit.sha)} (${after.summary?.resources ?? "0/0"}): ${tally(outcome)}`,
-})
-
-const CALM = new Set(["Progressing", "Suspended", "DependencyNotReady"])
+/** `applied 4f1c2ab (3/3): 1 created, 2 configured`; objects that were only looked at are not counted. */
+const applied = ({ summary }: RepositoryStatus, { changes, commit }: SyncOutcome): Notice => {
+  const counts = count(changes)
+  const tally = WRITES.filter((action) => counts[action] > 0).map((a) => `${counts[a]} ${a}`)
+  const resources = summary?.resources ?? "0/0"
+  const message = `applied ${short(commit.sha)} (${resources}): ${tally.join(", ")}`
+  return { type: "Normal", reason: "Succeeded", message }
+}
 
 const readiness = (
   before: RepositoryStatus,
   after: RepositoryStatus,
   outcome: SyncOutcome | undefined,
 ): ReadonlyArray<Notice> => {
-  const ready = conditionOf(after, "Ready")
-  if (ready === undefined) return []
-  const { reason, message } = ready
-  if (outcome !== undefined && ready.status === "True" && wroteAnything(outcome)) {
-    return [applied(after, outcome)]
-  }
-  if (!isNew(conditionOf(before, "Ready"), ready)) return []
-  const type = ready.status === "True" || CALM.has(reason) ? "Normal" : "Warning"
-  return [{ type, reason, message }]
+  const isReady = conditionOf(after, "Ready")?.status === "True"
+  if (isReady && outcome !== undefined && wroteAnything(outcome)) return [applied(after, outcome)]
+  const news = newsOf(before, after, "Ready")
+  if (news === undefined) return []
+  const { reason, message } = news
+  return [{ type: isReady || CALM.has(reason) ? "Normal" : "Warning", reason, message }]
 }
 
 const drift = (before: RepositoryStatus, after: RepositoryStatus): ReadonlyArray<Notice> => {
-  const drifted = conditionOf(after, "Drifted")
-  if (drifted?.status !== "True" || !isNew(conditionOf(before, "Drifted"), drifted)) return []
-  return [{ type: "Warning", reason: drifted.reason, message: drifted.message }]
+  const news = newsOf(before, after, "Drifted")
+  if (news?.status !== "True") return []
+  return [{ type: "Warning", reason: news.reason, message: news.message }]
 }
 
-const names = (all: ReadonlyArray<string>): string =>
-  all.length <= NAMED
-    ? all.join(", ")
-    : `${all.slice(0, NAMED).join(", ")} and ${all.length - NAMED} more`
+const named = (all: ReadonlyArray<string>, separator: string, more: string): string =>
+  all.slice(0, NAMED).join(separator) + (all.length > NAMED ? more : "")
 
 const healed = ({ changes }: SyncOutcome): ReadonlyArray<Notice> => {
-  const objects = changes
-    .filter(({ action }) => action === "healed")
-    .map(({ ref }) => formatRef(ref))
+  const objects = changes.filter((c) => c.action === "healed").map(({ ref }) => formatRef(ref))
   if (objects.length === 0) return []
-  const message = `put Git's state back on ${plural(objects.length, "object")}: ${names(objects)}`
+  const names = named(objects, ", ", ` and ${objects.length - NAMED} more`)
+  const message = `put Git's state back on ${plural(objects.length, "object")}: ${names}`
   return [{ type: "Normal", reason: "Healed", message }]
 }
 
 /** Once per commit: the files stay as they are until the next one. */
-const warnings = (
-  before: RepositoryStatus,
-  { warnings: all, commit }: SyncOutcome,
-): ReadonlyArray<Notice> =>
-  all.length === 0 || before.lastAttemptedCommit === commit.sha
-    ? []
-    : [
-        {
-          type: "Warning",
-          reason: "ManifestWarning",
-          message: `${short(commit.sha)}: ${all.slice(0, NAMED).join("; ")}${all.length > NAMED ? `; and ${all.length - NAMED} more in the log` : ""}`,
-        },
-      ]
+const warned = (
+  { lastAttemptedCommit }: RepositoryStatus,
+  { warnings, commit: { sha } }: SyncOutcome,
+): ReadonlyArray<Notice> => {
+  if (warnings.length === 0 || lastAttemptedCommit === sha) return []
+  const some = named(warnings, "; ", `; and ${warnings.length - NAMED} more in the log`)
+  return [{ type: "Warning", reason: "ManifestWarning", message: `${short(sha)}: ${some}` }]
+}
 
+/** `outcome`: of the sync that changed it, where that got as far as to have one. */
 export const noticesOf = (
   before: RepositoryStatus,
   after: RepositoryStatus,
@@ -102,5 +91,5 @@ export const noticesOf = (
   [
     ...readiness(before, after, outcome),
     ...drift(before, after),
-    ...(outcome === undefined ? [] : [...healed(outcome), ...warnings(before, outcome)]),
+    ...(outcome === undefined ? [] : [...healed(outcome), ...warned(before, outcome)]),
   ].map((notice) => ({ ...notice, message: line(notice.message, MAX_MESSAGE) }))

@@ -1,122 +1,175 @@
-/** Status before + a finished sync -> status after. Pure; equal news give an equal status, so nothing is written. */
+/** Status before + news -> status after. Pure; equal news give an equal status, so nothing is written. */
 import { Result } from "effect"
-import { type ConditionUpdate, setCondition } from "../domain/conditions.ts"
 import { type SyncError, toFailure } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import { type GitRepository, reconcileRequestOf } from "../domain/repository.ts"
-import type { RepositoryStatus } from "../domain/status.ts"
-import { driftMessage, driftOf, NOTE, noted } from "./drift.ts"
+import { reconcileRequestOf } from "../domain/repository.ts"
+import {
+  type ConditionNews,
+  conditionOf,
+  MAX_LISTED,
+  type Moment,
+  type RepositoryStatus,
+  timeText,
+  withConditions,
+} from "../domain/status.ts"
+import type { TriggerKind } from "../domain/trigger.ts"
 import {
   commitEntry,
+  driftEntries,
   failureEntries,
   planEntries,
-  timeText,
+  summaryOf,
   withHistory,
-  withSummary,
   wroteAnything,
 } from "./entries.ts"
-import { judged } from "./judge.ts"
 import type { SyncReport } from "./Reporter.ts"
-import { line } from "./text.ts"
-import {
-  MAX_MESSAGE,
-  type Seen,
-  verdictOfError,
-  verdictOfOutcome,
-  verdictUntouched,
-} from "./verdict.ts"
+import { line, MAX_MESSAGE } from "./text.ts"
+import { isUntouched, noted, type Verdict, verdictOf, verdictOfError } from "./verdict.ts"
 
-/** A request is handled once a sync that began after it has ended, well or not. */
-const answered = (status: RepositoryStatus, repository: GitRepository): RepositoryStatus => {
-  const request = reconcileRequestOf(repository)
-  return request === undefined ? status : { ...status, lastHandledReconcileAt: line(request, 256) }
+const progressing = (message: string) =>
+  ({ status: "True", reason: "Progressing", message }) as const
+
+/** `Reconciling` and `Stalled` are there only while they are true: https://github.com/kubernetes-sigs/cli-utils */
+const judged = (before: RepositoryStatus, verdict: Verdict, at: Moment): RepositoryStatus => {
+  const { phase, ready, reason, next } = verdict
+  const message = line(verdict.message, MAX_MESSAGE)
+  const status = { ...before, ...summaryOf(before), phase, observedGeneration: at.generation }
+  const news: ConditionNews = {
+    Ready: { status: ready, reason, message },
+    Reconciling: next === "retrying" ? progressing("it is tried again by itself") : undefined,
+    Stalled: next === "stalled" ? { status: "True", reason, message } : undefined,
+  }
+  return withConditions(status, news, at)
 }
 
-const generationOf = ({ metadata }: GitRepository): number => metadata.generation ?? 0
+/** These look whether there is something to do; when there is nothing, nothing is written. */
+const QUIET: ReadonlySet<TriggerKind> = new Set(["poll", "reconcile", "drift", "retry", "startup"])
 
-const failed = (before: RepositoryStatus, error: SyncError, report: SyncReport, now: number) =>
-  judged(
-    { ...before, failures: failureEntries([toFailure(error)]) },
-    verdictOfError(error, report.retryIn),
-    generationOf(report.repository),
-    timeText(now),
-  )
-
-const withDrift = (
-  status: RepositoryStatus,
-  { changes }: SyncOutcome,
-  generation: number,
-  now: string,
+/** A sync is under way. Whether the last one left things ready still holds. */
+export const whileSyncing = (
+  before: RepositoryStatus,
+  trigger: TriggerKind,
+  at: Moment,
 ): RepositoryStatus => {
-  const drift = driftOf(changes, status.drift ?? [], now)
-  const driftedCount = noted(changes, NOTE.drifted).length
-  const update: ConditionUpdate = {
-    type: "Drifted",
-    status: driftedCount > 0 ? "True" : "False",
-    reason: driftedCount > 0 ? "DriftDetected" : "Succeeded",
-    message: line(driftMessage(drift, driftedCount), MAX_MESSAGE),
-    observedGeneration: generation,
+  const isFirst = conditionOf(before, "Ready") === undefined
+  if (QUIET.has(trigger) && !isFirst) return before
+  const ready = {
+    status: "Unknown",
+    reason: "Progressing",
+    message: "the first sync runs",
+  } as const
+  const news: ConditionNews = {
+    ...(isFirst ? { Ready: ready } : {}),
+    Reconciling: progressing("a sync runs"),
+    Stalled: undefined,
   }
-  return {
-    ...status,
-    drift,
-    driftedCount,
-    suspendedCount: noted(changes, NOTE.suspended).length,
-    conditions: setCondition(status.conditions ?? [], update, now),
-  }
+  return withConditions({ ...before, phase: "Syncing" }, news, at)
 }
 
-const looked = (before: RepositoryStatus, seen: Seen, report: SyncReport, now: number) => {
-  const { outcome } = seen
-  const { plan: _, ...rest } = before
-  const verdict = verdictOfOutcome(seen)
-  const isWhole = !seen.dryRun && verdict.ready === "True"
-  const moved = isWhole && before.lastSyncedCommit !== outcome.commit.sha
-  const time = timeText(now)
-  const base: RepositoryStatus = {
-    ...rest,
+/** What was applied stays ready or not; only nobody looks after it. */
+export const whileSuspended = (before: RepositoryStatus, at: Moment): RepositoryStatus => {
+  const ready = conditionOf(before, "Ready")?.status ?? "Unknown"
+  const message = "spec.suspend is true: nothing is synced or healed"
+  const verdict = {
+    phase: "Suspended",
+    ready,
+    reason: "Suspended",
+    message,
+    next: "settled",
+  } as const
+  return judged(before, verdict, at)
+}
+
+/** `cause` has no secrets. */
+export const afterCrash = (
+  before: RepositoryStatus,
+  cause: string,
+  at: Moment,
+): RepositoryStatus => {
+  const message = `its worker crashed and is started again: ${cause}`
+  const reason = "WorkerCrashed"
+  return judged(before, { phase: "Failed", ready: "False", reason, message, next: "retrying" }, at)
+}
+
+/** The sync as a whole failed, or the GitRepository cannot be read. What is in the cluster stays known. */
+export const afterError = (
+  before: RepositoryStatus,
+  error: SyncError,
+  at: Moment,
+  retryIn?: number,
+): RepositoryStatus => {
+  const status = { ...before, failures: failureEntries([toFailure(error)]) }
+  return judged(status, verdictOfError(error, retryIn), at)
+}
+
+/** What somebody saw who looked at every object. */
+const looked = (
+  { plan: _, ...before }: RepositoryStatus,
+  outcome: SyncOutcome,
+  at: Moment,
+): RepositoryStatus => {
+  const drift = driftEntries(outcome, before.drift ?? [], at.now)
+  const [first] = drift
+  const more = drift.length > 1 ? `; ${drift.length} objects in all` : ""
+  const Drifted: ConditionNews["Drifted"] =
+    first === undefined
+      ? { status: "False", reason: "Succeeded", message: "the cluster is as Git says" }
+      : {
+          status: "True",
+          reason: "DriftDetected",
+          message: `${first.object}: ${first.reason}${more}`,
+        }
+  const status: RepositoryStatus = {
+    ...before,
     ...planEntries(outcome),
-    ...(isWhole ? { lastSyncedCommit: outcome.commit.sha } : {}),
-    ...(moved || wroteAnything(outcome) ? { lastSyncTime: time } : {}),
     inventoryKinds: outcome.inventoryKinds,
     resourceCount: outcome.resourceCount,
     appliedCount: outcome.appliedCount,
-    failures: failureEntries(outcome.failures),
+    drift: drift.slice(0, MAX_LISTED),
+    driftedCount: drift.length,
+    suspendedCount: noted(outcome.changes, "suspended").length,
   }
-  const generation = generationOf(report.repository)
-  return judged(withDrift(base, outcome, generation, time), verdict, generation, time)
+  return withConditions(status, { Drifted }, at)
 }
-
-/** A sync that ended before it looked at objects answers with none; an empty path looks the same and is as quiet. */
-const isUntouched = ({ result, changes }: SyncOutcome): boolean =>
-  result === "nothing" && changes.length === 0
 
 const succeeded = (
   before: RepositoryStatus,
   outcome: SyncOutcome,
   report: SyncReport,
-  now: number,
-) => {
-  const seen = { outcome, retryIn: report.retryIn, dryRun: report.repository.spec.dryRun }
-  const attempted = {
-    ...before,
-    lastAttemptedCommit: outcome.commit.sha,
-    commit: commitEntry(outcome.commit),
+  at: Moment,
+): RepositoryStatus => {
+  const { commit, failures } = outcome
+  const known = isUntouched(outcome) ? before : looked(before, outcome, at)
+  const verdict = verdictOf(known, outcome, report)
+  const isWhole = verdict.ready === "True" && !report.repository.spec.dryRun
+  const hasMoved = isWhole && before.lastSyncedCommit !== commit.sha
+  const status = {
+    ...known,
+    lastAttemptedCommit: commit.sha,
+    ...(isWhole ? { lastSyncedCommit: commit.sha } : {}),
+    ...(hasMoved || wroteAnything(outcome) ? { lastSyncTime: timeText(at.now) } : {}),
+    commit: commitEntry(commit),
+    failures: failureEntries(failures),
   }
-  if (!isUntouched(outcome)) return looked(attempted, seen, report, now)
-  const verdict = verdictUntouched(seen, before)
-  const status = { ...attempted, failures: [] }
-  return judged(status, verdict, generationOf(report.repository), timeText(now))
+  return judged(status, verdict, at)
 }
 
-/** After a sync. `now` in milliseconds since the epoch. */
+/** A request is answered once a sync that began after it has ended, well or not. */
+const answered = (before: RepositoryStatus, { repository }: SyncReport): RepositoryStatus => {
+  const request = reconcileRequestOf(repository)
+  return request === undefined ? before : { ...before, lastHandledReconcileAt: line(request, 256) }
+}
+
+/** After a sync. */
 export const afterSync = (
   before: RepositoryStatus,
   report: SyncReport,
-  now: number,
+  at: Moment,
 ): RepositoryStatus => {
-  const next = Result.isSuccess(report.outcome)
-    ? succeeded(before, report.outcome.success, report, now)
-    : failed(before, report.outcome.failure, report, now)
-  return withSummary(answered(withHistory(next, report, now), report.repository))
+  const { outcome, retryIn } = report
+  const known = answered(before, report)
+  const after = Result.isSuccess(outcome)
+    ? succeeded(known, outcome.success, report, at)
+    : afterError(known, outcome.failure, at, retryIn)
+  return withHistory(after, report, at)
 }

@@ -1,21 +1,39 @@
 /** What a sync came to, in one phase, one reason and one sentence. Pure. */
-import type { ConditionStatus } from "../domain/conditions.ts"
+import type { Change, ChangeSet } from "../domain/change.ts"
 import { type Failure, type SyncError, toFailure } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import type { Phase, RepositoryStatus } from "../domain/status.ts"
-import { NOTE, noted } from "./drift.ts"
-import { line, plural, short } from "./text.ts"
+import {
+  type Condition,
+  conditionOf,
+  MAX_PLANNED,
+  type Phase,
+  type RepositoryStatus,
+} from "../domain/status.ts"
+import type { SyncReport } from "./Reporter.ts"
+import { plural, short } from "./text.ts"
 
 export interface Verdict {
   readonly phase: Phase
-  readonly ready: ConditionStatus
+  readonly ready: Condition["status"]
   readonly reason: string
   readonly message: string
   /** `stalled`: only a person can help. `retrying`: it is tried again by itself. */
   readonly next: "settled" | "retrying" | "stalled"
 }
 
-export const MAX_MESSAGE = 1024
+/** Codes of the notes that planning puts on objects it leaves alone. */
+export const NOTE = {
+  pruneHeld: "NOPEA-A050",
+  suspended: "NOPEA-A053",
+  drifted: "NOPEA-A055",
+} as const
+
+export const noted = (changes: ChangeSet, note: keyof typeof NOTE): ReadonlyArray<Change> =>
+  changes.filter((change) => change.note?.code === NOTE[note])
+
+/** Failures that somebody has to look at go before those that only wait. */
+export const ranked = (failures: ReadonlyArray<Failure>): ReadonlyArray<Failure> =>
+  failures.toSorted((a, b) => Number(a.disposition === "wait") - Number(b.disposition === "wait"))
 
 const BY_LETTER: Readonly<Record<string, string>> = {
   G: "GitFailed",
@@ -26,7 +44,7 @@ const BY_LETTER: Readonly<Record<string, string>> = {
 }
 
 /** `NOPEA-G001` -> `GitFailed`. */
-const reasonOf = (failure: Failure): string => BY_LETTER[failure.code.charAt(6)] ?? "Failed"
+const reasonOf = ({ code }: Failure): string => BY_LETTER[code.charAt(6)] ?? "Failed"
 
 const sentence = ({ code, object, file, line: row, reason, fix }: Failure): string => {
   const place = file === undefined ? "" : ` (${file}${row === undefined ? "" : `:${row}`})`
@@ -34,8 +52,13 @@ const sentence = ({ code, object, file, line: row, reason, fix }: Failure): stri
   return `${subject}${reason} [${code}]. Fix: ${fix}`
 }
 
-const nextOf = (retryIn: number | undefined): Verdict["next"] =>
-  retryIn === undefined ? "stalled" : "retrying"
+const failed = (reason: string, message: string, retryIn: number | undefined): Verdict => ({
+  phase: reason === "DependencyNotReady" ? "Pending" : "Failed",
+  ready: "False",
+  reason,
+  message,
+  next: retryIn === undefined ? "stalled" : "retrying",
+})
 
 const errorReason = (error: SyncError): string => {
   if (error._tag === "SyncTimeout") return "Timeout"
@@ -43,91 +66,60 @@ const errorReason = (error: SyncError): string => {
   return reasonOf(toFailure(error))
 }
 
-/** The sync as a whole failed. */
-export const verdictOfError = (error: SyncError, retryIn: number | undefined): Verdict => {
-  const reason = errorReason(error)
-  return {
-    phase: reason === "DependencyNotReady" ? "Pending" : "Failed",
-    ready: "False",
-    reason,
-    message: line(sentence(toFailure(error)), MAX_MESSAGE),
-    next: nextOf(retryIn),
-  }
-}
+/** The sync as a whole failed. `retryIn` absent: it waits for a trigger. */
+export const verdictOfError = (error: SyncError, retryIn: number | undefined): Verdict =>
+  failed(errorReason(error), sentence(toFailure(error)), retryIn)
 
-/** Failures that somebody has to look at go before those that only wait. */
-export const ranked = (failures: ReadonlyArray<Failure>): ReadonlyArray<Failure> => [
-  ...failures.filter(({ disposition }) => disposition !== "wait"),
-  ...failures.filter(({ disposition }) => disposition === "wait"),
-]
-
-const verdictOfFailures = (outcome: SyncOutcome, retryIn: number | undefined): Verdict => {
-  const [first, ...others] = ranked(outcome.failures) as [Failure, ...Array<Failure>]
-  const waits = first.disposition === "wait"
+const verdictOfFailures = (
+  { commit, failures, resourceCount, appliedCount }: SyncOutcome,
+  retryIn: number | undefined,
+): Verdict => {
+  const [first, ...others] = ranked(failures) as [Failure, ...Array<Failure>]
+  const head = `${short(commit.sha)}: ${appliedCount} of ${plural(resourceCount, "object")} applied`
   const more = others.length === 0 ? "" : ` (and ${plural(others.length, "more failure")})`
-  const head = `${short(outcome.commit.sha)}: ${outcome.appliedCount} of ${plural(outcome.resourceCount, "object")} applied`
-  return {
-    phase: "Failed",
-    ready: "False",
-    reason: waits ? "Progressing" : reasonOf(first),
-    message: line(`${head}${more}. ${sentence(first)}`, MAX_MESSAGE),
-    next: nextOf(retryIn),
-  }
+  const reason = first.disposition === "wait" ? "Progressing" : reasonOf(first)
+  return failed(reason, `${head}${more}. ${sentence(first)}`, retryIn)
 }
 
-const heldVerdict = (reason: string, fix: string): Verdict => ({
-  phase: "Failed",
-  ready: "False",
-  reason: "PruneHeld",
-  message: line(`${reason}. Fix: ${fix}`, MAX_MESSAGE),
-  next: "stalled",
-})
+/** A sync that ended before it looked at objects answers with none; an empty path is as quiet. */
+export const isUntouched = ({ result, changes }: SyncOutcome): boolean =>
+  result === "nothing" && changes.length === 0
 
-const dryRunVerdict = (sha: string, planned: number): Verdict => ({
-  phase: planned > 0 ? "Pending" : "Synced",
-  ready: "True",
-  reason: "Succeeded",
-  message: `dry run of ${short(sha)}: ${planned > 0 ? `${plural(planned, "object")} would be written` : "nothing would be written"}`,
-  next: "settled",
-})
-
-const appliedVerdict = (sha: string, objects: number, drifted: number): Verdict => ({
-  phase: drifted > 0 ? "Drifted" : "Synced",
-  ready: "True",
-  reason: "Succeeded",
-  message: `applied ${short(sha)}: ${plural(objects, "object")}`,
-  next: "settled",
-})
-
-export interface Seen {
-  readonly outcome: SyncOutcome
-  readonly retryIn: number | undefined
-  readonly dryRun: boolean
+/** Why deletes are held; `undefined`: they are not. */
+const heldBecause = (known: RepositoryStatus, outcome: SyncOutcome): string | undefined => {
+  const note = noted(outcome.changes, "pruneHeld")[0]?.note
+  if (note !== undefined) return `${note.reason}. Fix: ${note.fix}`
+  if (!isUntouched(outcome)) return undefined
+  const ready = conditionOf(known, "Ready")
+  if (ready?.reason === "PruneHeld") return ready.message
+  const { sha } = outcome.commit
+  return known.lastSyncedCommit === sha
+    ? undefined
+    : `${short(sha)}: deletes are held by spec.pruneLimit. Fix: annotate the GitRepository with nopea.io/approve-prune=${sha}, or bring the objects back to Git`
 }
 
-/** Somebody looked at every object. */
-export const verdictOfOutcome = ({ outcome, retryIn, dryRun }: Seen): Verdict => {
-  const { changes, commit, failures, plan, resourceCount } = outcome
+const plannedText = ({ plan = [] }: RepositoryStatus): string => {
+  if (plan.length === 0) return "nothing"
+  return plan.length < MAX_PLANNED
+    ? plural(plan.length, "object")
+    : `${plan.length} or more objects`
+}
+
+/** `known`: of the objects, what this sync saw, else what was known before. */
+export const verdictOf = (
+  known: RepositoryStatus,
+  outcome: SyncOutcome,
+  { repository, retryIn }: SyncReport,
+): Verdict => {
+  const { commit, failures } = outcome
   if (failures.length > 0) return verdictOfFailures(outcome, retryIn)
-  if (dryRun) return dryRunVerdict(commit.sha, plan?.length ?? 0)
-  const note = noted(changes, NOTE.pruneHeld)[0]?.note
-  if (note !== undefined) return heldVerdict(note.reason, note.fix)
-  return appliedVerdict(commit.sha, resourceCount, noted(changes, NOTE.drifted).length)
-}
-
-/** Nobody looked, because nothing can have changed: what was known still holds. */
-export const verdictUntouched = (seen: Seen, before: RepositoryStatus): Verdict => {
-  const { sha } = seen.outcome.commit
-  if (seen.dryRun) return dryRunVerdict(sha, before.plan?.length ?? 0)
-  if (before.lastSyncedCommit === sha) {
-    return appliedVerdict(sha, before.resourceCount ?? 0, before.driftedCount ?? 0)
+  const good = { ready: "True", reason: "Succeeded", next: "settled" } as const
+  if (repository.spec.dryRun) {
+    const message = `dry run of ${short(commit.sha)}: ${plannedText(known)} would be written`
+    return { ...good, phase: known.plan?.length ? "Pending" : "Synced", message }
   }
-  const known = before.conditions?.find(
-    ({ type, reason }) => type === "Ready" && reason === "PruneHeld",
-  )
-  const generic = heldVerdict(
-    `${short(sha)}: deletes are held by spec.pruneLimit`,
-    `annotate the GitRepository with nopea.io/approve-prune=${sha}, or bring the objects back to Git`,
-  )
-  return known === undefined ? generic : { ...generic, message: known.message }
+  const held = heldBecause(known, outcome)
+  if (held !== undefined) return failed("PruneHeld", held, undefined)
+  const message = `applied ${short(commit.sha)}: ${plural(known.resourceCount ?? 0, "object")}`
+  return { ...good, phase: known.driftedCount ? "Drifted" : "Synced", message }
 }

@@ -4,14 +4,17 @@ import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import { Cache, layer as cacheLayer } from "../../src/cache/Cache.ts"
 import type { KubeError } from "../../src/domain/errors.ts"
-import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
+import {
+  decodeRepository,
+  GIT_REPOSITORIES as GIT_REPOSITORY,
+  type GitRepository,
+} from "../../src/domain/repository.ts"
 import type { RepositoryStatus } from "../../src/domain/status.ts"
 import type { TriggerKind } from "../../src/domain/trigger.ts"
 import { Kube } from "../../src/kube/Kube.ts"
 import { unanswered } from "../../src/kube/unanswered.ts"
 import { Reporter } from "../../src/report/Reporter.ts"
 import { layer as reporterLayer } from "../../src/report/ReporterLive.ts"
-import { GIT_REPOSITORY } from "../../src/report/StatusWriter.ts"
 import { raw } from "../domain/repositories.ts"
 import * as KubeMemory from "../layers/KubeMemory.ts"
 import { change, failure, gitError, outcome, report, sha, type Told, untouched } from "./reports.ts"
@@ -126,6 +129,42 @@ describe("the status in the cluster", () => {
           yield* finish(untouched("a"))
         }
         expect(patches()).toBe(before)
+      }),
+    ),
+  )
+
+  it.effect("does not flap while a Git server that never answered is asked again, slowly", () =>
+    world(({ patches, syncing, status, finish }) =>
+      Effect.gen(function* () {
+        yield* syncing("startup")
+        yield* finish(gitError(), { retryIn: 1 })
+        const before = patches()
+        for (let turn = 0; turn < 3; turn++) {
+          yield* syncing("retry")
+          expect(status().phase).toBe("Failed")
+          yield* finish(gitError(), { retryIn: 1, trigger: "retry" })
+        }
+        expect(patches()).toBe(before)
+        yield* syncing("webhook")
+        expect(status().phase).toBe("Syncing")
+      }),
+    ),
+  )
+
+  it.effect("answers a request for a sync, also where there is nothing to do, and once", () =>
+    world(({ memory, patches, status, finish }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created web"))
+        const annotations = { "nopea.io/reconcile-requested-at": "now, please" }
+        memory.edit(GIT_REPOSITORY, NAME, (o) => ({
+          ...o,
+          metadata: { ...o.metadata, annotations },
+        }))
+        const before = patches()
+        yield* finish(untouched("a"), { trigger: "syncNow" })
+        expect(status().lastHandledReconcileAt).toBe("now, please")
+        yield* finish(untouched("a"))
+        expect(patches()).toBe(before + 1)
       }),
     ),
   )

@@ -5,9 +5,14 @@ import type { SyncOutcome } from "../../src/domain/outcome.ts"
 import { decodeRepository } from "../../src/domain/repository.ts"
 import type { RepositoryStatus } from "../../src/domain/status.ts"
 import * as failures from "../../src/plan/failures.ts"
-import { NOTE } from "../../src/report/drift.ts"
-import { afterCrash, afterRejection, whileSuspended, whileSyncing } from "../../src/report/judge.ts"
-import { afterSync } from "../../src/report/status.ts"
+import {
+  afterCrash,
+  afterError,
+  afterSync,
+  whileSuspended,
+  whileSyncing,
+} from "../../src/report/status.ts"
+import { NOTE } from "../../src/report/verdict.ts"
 import { raw, repository } from "../domain/repositories.ts"
 import { failure, gitError, outcome, report, START, sha, type Told, untouched } from "./reports.ts"
 
@@ -21,8 +26,11 @@ const gist = (status: RepositoryStatus): string =>
 const ready = (status: RepositoryStatus) =>
   status.conditions?.find(({ type }) => type === "Ready")?.message
 
-const heard = (result: SyncOutcome | SyncError, before: RepositoryStatus = {}, told: Told = {}) =>
-  afterSync(before, report(result, told), (told.at ?? START) + 210)
+const heard = (result: SyncOutcome | SyncError, before: RepositoryStatus = {}, told: Told = {}) => {
+  const news = report(result, told)
+  const { generation = 0 } = news.repository.metadata
+  return afterSync(before, news, { generation, now: news.startedAt + 210 })
+}
 
 const fields = { code: "NOPEA-C002", operation: "read", subject: "s", reason: "r", fix: "f" }
 const dryRun = repository({ spec: { dryRun: true } })
@@ -119,6 +127,13 @@ describe("after a sync the status says", () => {
       "deletes are still held",
       HELD,
       untouched("b"),
+      {},
+      "Failed Ready=False/PruneHeld Drifted=False/Succeeded Stalled=True/PruneHeld",
+    ],
+    [
+      "deletes are held that another spec of the same commit asks for",
+      heard(outcome("a", "unchanged web, held api"), SYNCED),
+      untouched("a"),
       {},
       "Failed Ready=False/PruneHeld Drifted=False/Succeeded Stalled=True/PruneHeld",
     ],
@@ -238,6 +253,18 @@ describe("quiet", () => {
   })
 })
 
+it("a dry run with more entries than the status holds says the same where nobody looked", () => {
+  const plan = Array.from({ length: 150 }, (_, at) => ({
+    object: `a/B/c/${at}`,
+    action: "created",
+  }))
+  const told = { repository: dryRun }
+  const first = heard(outcome("a", "", { plan }), {}, told)
+  expect(first.plan).toHaveLength(100)
+  expect(ready(first)).toBe("dry run of aaaaaaa: 100 or more objects would be written")
+  expect(heard(untouched("a"), first, told)).toEqual(first)
+})
+
 describe("failures", () => {
   const many = Array.from({ length: 120 }, (_, at) => failure({ object: `apps/Job/shop/${at}` }))
 
@@ -352,6 +379,15 @@ describe("drift", () => {
     }).toEqual(NOTE)
   })
 
+  it("stays known where a sync failed before it looked at the object", () => {
+    const broken = failure({ code: "NOPEA-R003", disposition: "stall" })
+    const next = heard(outcome("b", "unchanged web", { failures: [broken] }), DRIFTED)
+    expect(next).toMatchObject({ phase: "Failed", driftedCount: 1, drift: DRIFTED.drift })
+    expect(gist(next)).toContain("Drifted=True/DriftDetected")
+    const healed = heard(outcome("b", "healed api", { failures: [broken] }), DRIFTED)
+    expect(healed).toMatchObject({ phase: "Failed", driftedCount: 0, drift: [] })
+  })
+
   it("counts what break-glass keeps from healing apart", () => {
     const next = heard(outcome("a", "suspended api, unchanged web"), SYNCED)
     expect([next.suspendedCount, next.driftedCount]).toEqual([1, 0])
@@ -359,31 +395,31 @@ describe("drift", () => {
 })
 
 describe("other news", () => {
-  const later = START + 60_000
+  const later = { generation: 3, now: START + 60_000 }
 
   it("a first sync shows Syncing, not ready yet", () => {
-    expect(gist(whileSyncing({ phase: "Pending" }, 3, later))).toBe(
+    expect(gist(whileSyncing({ phase: "Pending" }, "startup", later))).toBe(
       "Syncing Ready=Unknown/Progressing Reconciling=True/Progressing",
     )
   })
 
   it("a later sync leaves readiness as it was, and ends where it would have ended", () => {
-    const syncing = whileSyncing(FAILED, 3, later)
+    const syncing = whileSyncing(FAILED, "webhook", later)
     expect(gist(syncing)).toBe(
       "Syncing Ready=False/ApplyFailed Drifted=False/Succeeded Reconciling=True/Progressing",
     )
-    expect(heard(untouched("a"), whileSyncing(SYNCED, 3, later))).toEqual(SYNCED)
+    expect(heard(untouched("a"), whileSyncing(SYNCED, "webhook", later))).toEqual(SYNCED)
   })
 
   it("suspension keeps what was ready ready", () => {
-    expect(gist(whileSuspended(SYNCED, 3, later))).toBe(
+    expect(gist(whileSuspended(SYNCED, later))).toBe(
       "Suspended Ready=True/Suspended Drifted=False/Succeeded",
     )
-    expect(gist(whileSuspended({}, 3, later))).toBe("Suspended Ready=Unknown/Suspended")
+    expect(gist(whileSuspended({}, later))).toBe("Suspended Ready=Unknown/Suspended")
   })
 
   it("a crash is said, and that it starts again", () => {
-    expect(gist(afterCrash(SYNCED, "TypeError at a (b.ts:1:2)", 3, later))).toBe(
+    expect(gist(afterCrash(SYNCED, "TypeError at a (b.ts:1:2)", later))).toBe(
       "Failed Ready=False/WorkerCrashed Drifted=False/Succeeded Reconciling=True/Progressing",
     )
   })
@@ -391,7 +427,7 @@ describe("other news", () => {
   it("a spec that cannot be read stalls, and what is in the cluster stays known", () => {
     const decoded = decodeRepository(raw({ spec: { interval: "soon" } }))
     const error = "failure" in decoded ? decoded.failure : expect.fail("it was accepted")
-    const next = afterRejection(SYNCED, error, 4, later)
+    const next = afterError(SYNCED, error, { ...later, generation: 4 })
     expect(gist(next)).toBe(
       "Failed Ready=False/ConfigInvalid Drifted=False/Succeeded Stalled=True/ConfigInvalid",
     )
