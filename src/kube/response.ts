@@ -4,6 +4,7 @@ import {
   type Asked,
   fieldPaths,
   fieldWords,
+  isNotBase64,
   oneLine,
   rbacRefusal,
   type Seen,
@@ -129,8 +130,13 @@ const RULES: ReadonlyArray<Rule> = [
   {
     code: "NOPEA-A008",
     disposition: "stall",
-    when: (s) => s.status === 413 || /request is too large|larger than max/u.test(s.message),
-    reason: "the object is too large for the API server (about 1.5 MiB)",
+    when: (s) =>
+      s.status === 413 ||
+      /request is too large|larger than max/u.test(s.message) ||
+      s.causes.some(
+        (c) => c.reason === "FieldValueTooLong" && /^(?:\[\]|data)$/u.test(c.field ?? ""),
+      ),
+    reason: "the object is too large (a ConfigMap or Secret takes 1 MiB, others about 1.5 MiB)",
     fix: "split the object, or keep large content outside the cluster",
   },
   {
@@ -152,7 +158,10 @@ const RULES: ReadonlyArray<Rule> = [
     disposition: "stall",
     when: (s) => /^failed to (?:create typed patch object|convert new object)/u.test(s.message),
     reason: typedWords,
-    fix: "correct the field's name or type in Git (kubectl explain knows them)",
+    fix: (s) =>
+      isNotBase64(s)
+        ? "write plain text below stringData, or encode the values below data in base64"
+        : "correct the field's name or type in Git (kubectl explain knows them)",
   },
   {
     code: "NOPEA-A012",

@@ -128,10 +128,14 @@ const afterObject = (message: string): string =>
 
 const PATH = /(?:^|\s)(\.[^\s:[]+)[^\s:]*:/gu
 
+export const isNotBase64 = (seen: Seen): boolean =>
+  seen.secret && seen.message.includes("illegal base64 data")
+
 /** What server-side apply says of a field that the schema does not know, or knows as another type. */
 export const typedWords = (seen: Seen): string => {
   const text = afterObject(seen.message)
   if (!seen.secret) return text.replace(GOT, (_, value: string) => `got ${typeName(value)}`)
+  if (isNotBase64(seen)) return "a value below data is not base64"
   const what = text.includes("not declared in schema") ? "unknown field" : "not as its schema says"
   const paths = bounded([...text.matchAll(PATH)].map((found) => found[1] ?? "?"))
   return paths.length === 0

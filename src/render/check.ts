@@ -21,6 +21,8 @@ import {
 } from "./parsed.ts"
 
 const MAX_NAME = 253
+/** What would change the path of a request: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#path-segment-names */
+const NO_SEGMENT = /^\.{1,2}$|[/%]/u
 
 const typeName = (value: Json): string => {
   if (value === null) return "null"
@@ -108,6 +110,12 @@ const wrongForm = (candidate: Candidate, metadata: JsonObject): ReadonlyArray<Fa
     const what = `has a metadata.name of more than ${MAX_NAME} characters`
     const texts = ["NOPEA-R019", what, "shorten it"] as const
     found.push(fault(candidate, texts, document.lineOf(metadata, "name")))
+  }
+  for (const field of ["name", "namespace"]) {
+    if (!NO_SEGMENT.test(String(metadata[field] ?? ""))) continue
+    const what = `has a metadata.${field} that is . or .., or holds / or %`
+    const texts = ["NOPEA-R019", what, "write a name, without a path"] as const
+    found.push(fault(candidate, texts, document.lineOf(metadata, field)))
   }
   return found
 }

@@ -62,3 +62,26 @@ export const badNumber = flaw(
   "infinity and NaN have no JSON form",
   "quote the value if it is meant as text",
 )
+
+const CONFLICT = /^(?:<{7}|>{7}) /mu
+const unmerged = flaw(
+  "NOPEA-R009",
+  "not valid YAML: it has the conflict markers of an unfinished merge",
+  "finish the merge, and commit the file without its <<<<<<<, ======= and >>>>>>> lines",
+)
+const template = flaw(
+  "NOPEA-R009",
+  "not valid YAML: it is a template with {{ }}",
+  "render it first, for example in CI by helm template, and commit the result; or quote the text",
+)
+
+/** The mistake behind a flaw, where the text gives it away: a parser sees only where it gave up. */
+export const causeOf = (found: Flaw, text: string): Flaw => {
+  if (found.code !== "NOPEA-R009" && found.code !== NO_JSON) return found
+  const marker = text.search(CONFLICT)
+  if (marker >= 0) return unmerged(marker)
+  const start = text.lastIndexOf("\n", Math.max(text.lastIndexOf("\n", found.offset - 1) - 1, 0))
+  const end = text.indexOf("\n", found.offset)
+  const around = text.slice(start + 1, end < 0 ? text.length : end)
+  return around.includes("{{") ? template(found.offset) : found
+}

@@ -3,7 +3,7 @@ import { EVENT_ID, type Event, parseEvents, YAMLException } from "js-yaml"
 import type { Failure } from "../domain/errors.ts"
 import { checkDocument } from "./check.ts"
 import { lineIndex, type Piece, splitDocuments } from "./documents.ts"
-import { type Flaw, MAX_DEPTH, tooDeep } from "./flaws.ts"
+import { causeOf, type Flaw, MAX_DEPTH, tooDeep } from "./flaws.ts"
 import { newGrowth } from "./growth.ts"
 import { jsonFlaw } from "./json.ts"
 import { type Document, type Format, join, onlyFailures, type Parsed, stalled } from "./parsed.ts"
@@ -82,7 +82,7 @@ const readPiece = ({ text: source, line, document }: Piece, format: Format): Doc
   const growth = newGrowth({ text, format, lineAt, events, flaw })
   const grown = grow(growth)
   if (grown === undefined) {
-    const { code, reason, fix, offset } = growth.flaw as Flaw
+    const { code, reason, fix, offset } = causeOf(growth.flaw as Flaw, text)
     return stalled(code, reason, fix, { document, line: lineAt(offset) })
   }
   return {
@@ -133,10 +133,17 @@ const firstBadLine = (bytes: Uint8Array): number => {
   }
 }
 
+/** Why bytes are no UTF-8; UTF-16 begins with a byte order mark. */
+const encodingOf = (bytes: Uint8Array): string => {
+  const [first, second] = bytes
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return "is UTF-16"
+  return bytes.includes(0) ? "is not text: it has NUL bytes" : "is not UTF-8"
+}
+
 const notText = (bytes: Uint8Array): Failure =>
   stalled(
     "NOPEA-R006",
-    bytes.includes(0) ? "the file is not text: it has NUL bytes" : "the file is not UTF-8",
+    `the file ${encodingOf(bytes)}`,
     "save the file as UTF-8, or move it out of the path",
     { line: firstBadLine(bytes) },
   )

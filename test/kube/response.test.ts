@@ -392,6 +392,22 @@ describe("an answer of the API server", () => {
     })
   })
 
+  it("says that a ConfigMap or Secret as a whole is too large", () => {
+    const causes = [
+      { reason: "FieldValueTooLong", message: "Too long: may not be more", field: "[]" },
+    ]
+    const body = JSON.stringify({ kind: "Status", details: { causes } })
+    expect(refused(secret, { status: 422, body }).code).toBe("NOPEA-A008")
+  })
+
+  it("says of a Secret whose data is not base64 how to write it", () => {
+    const message =
+      'failed to create typed patch object (shop/db; /v1, Kind=Secret): Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 7'
+    const error = refused(secret, { status: 500, body: status(message) })
+    expect(error.reason).toBe("a value below data is not base64")
+    expect(error.fix).toMatch(/stringData/)
+  })
+
   it("never quotes a Secret, whatever the server says", () => {
     const value = fc.stringMatching(/^[a-zA-Z0-9+/]{12,40}$/)
     const shape = fc.constantFrom(
