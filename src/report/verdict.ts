@@ -47,9 +47,9 @@ const BY_LETTER: Readonly<Record<string, string>> = {
 const reasonOf = ({ code }: Failure): string => BY_LETTER[code.charAt(6)] ?? "Failed"
 
 const sentence = ({ code, object, file, line: row, reason, fix }: Failure): string => {
-  const place = file === undefined ? "" : ` (${file}${row === undefined ? "" : `:${row}`})`
-  const subject = object === undefined && file === undefined ? "" : `${object ?? ""}${place}: `
-  return `${subject}${reason} [${code}]. Fix: ${fix}`
+  const place = file === undefined ? "" : `${file}${row === undefined ? "" : `:${row}`}`
+  const subject = object === undefined ? place : `${object}${place && ` (${place})`}`
+  return `${subject && `${subject}: `}${reason} [${code}]. Fix: ${fix}`
 }
 
 const failed = (reason: string, message: string, retryIn: number | undefined): Verdict => ({

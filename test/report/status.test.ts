@@ -276,6 +276,13 @@ describe("failures", () => {
     )
   })
 
+  it("of a file without an object begin with the file", () => {
+    const { object: _, ...ofFile } = failure()
+    expect(ready(heard(outcome("b", "", { failures: [ofFile] })))).toContain(
+      " applied. deploy/job.yaml:14: field",
+    )
+  })
+
   it("are bounded; the message says how many there are besides the first", () => {
     const next = heard(outcome("b", "", { failures: many }))
     expect(next.failures).toHaveLength(50)
