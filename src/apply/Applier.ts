@@ -1,5 +1,6 @@
 /** Carries a Plan out: stage after stage, one server-side apply per changed object, deletions last. */
 import { Context, Effect, Layer } from "effect"
+import { Claims } from "../cache/Claims.ts"
 import { Live } from "../cache/Live.ts"
 import type { Change, ChangeSet } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
@@ -9,7 +10,8 @@ import type { Step } from "../plan/decide.ts"
 import { postponed, trackedKinds } from "../plan/inventory.ts"
 import { isIncomplete, type Plan } from "../plan/plan.ts"
 import { DEFINITION, definitionsReady, isDefinition } from "./Definitions.ts"
-import { deleteObject, type Run, writeObject } from "./Objects.ts"
+import { deleteObject, writeObject } from "./Objects.ts"
+import type { Run } from "./Requests.ts"
 
 /** At most this many objects of a repository at once; the request budget is the real limit. */
 const AT_ONCE = 32
@@ -111,10 +113,11 @@ const nextKinds = (
 const make = Effect.gen(function* () {
   const kube = yield* Kube
   const live = yield* Live
+  const claims = yield* Claims
   const run = Effect.fn("Applier.run")(function* (request: ApplyRequest) {
     const { plan, repository, caller } = request
     yield* announceNew(request)
-    const shared: Run = { kube, live, repository, caller, rules: plan.rules }
+    const shared: Run = { kube, live, claims, repository, caller, rules: plan.rules }
     const applied = [...plan.settled, ...(yield* writeAll(shared, plan))]
     const pruned = isIncomplete(applied) ? postponed(plan.prune) : yield* prune(shared, plan.prune)
     const changes = [...applied, ...pruned]
@@ -123,4 +126,4 @@ const make = Effect.gen(function* () {
   return Applier.of({ run })
 })
 
-export const layer: Layer.Layer<Applier, never, Kube | Live> = Layer.effect(Applier, make)
+export const layer: Layer.Layer<Applier, never, Kube | Live | Claims> = Layer.effect(Applier, make)

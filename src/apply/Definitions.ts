@@ -4,7 +4,7 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, type KubeObject } from "../domain/object.ts"
 import type { Discovery } from "../kube/Kube.ts"
 import type { Step } from "../plan/decide.ts"
-import type { Run } from "./Objects.ts"
+import type { Run } from "./Requests.ts"
 
 export const DEFINITION = {
   group: "apiextensions.k8s.io",

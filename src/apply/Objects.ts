@@ -1,90 +1,34 @@
 /** Writes and deletes single objects; where the cluster answers with a surprise, it looks again and decides anew. */
-import { Effect, Schedule } from "effect"
-import type { Live } from "../cache/Live.ts"
+import { Effect } from "effect"
 import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, formatRef, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
-import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
+import type { ResourceType } from "../kube/Kube.ts"
 import { takeOver } from "../plan/adopt.ts"
-import { decide, isChange, type Rules, type Step } from "../plan/decide.ts"
+import { decide, isChange, type Step, type Verdict } from "../plan/decide.ts"
 import {
+  CODE_OWNED,
   definitionNotReady,
   keepsChanging,
   kindNotServed,
   noLongerOurs,
-  refusedBy,
-  type Subject,
 } from "../plan/failures.ts"
-import { isOurs, keptBack } from "../plan/inventory.ts"
-import { FIELD_MANAGER, type LiveObject, liveObject } from "../plan/live.ts"
-import { stampedBody } from "../plan/stamp.ts"
-
-/** What every request of one run shares. */
-export interface Run {
-  readonly kube: Kube["Service"]
-  readonly live: Live["Service"]
-  /** `namespace/name` of the GitRepository. */
-  readonly repository: string
-  readonly caller: Caller
-  readonly rules: Rules
-}
+import { isOurs, keptBack, passedOn } from "../plan/inventory.ts"
+import { type LiveObject, liveObject } from "../plan/live.ts"
+import { isImmutable, recreate } from "./Recreate.ts"
+import {
+  apply,
+  isSurprise,
+  look,
+  notDone,
+  type Run,
+  rulesFor,
+  subjectOf,
+  typeOf,
+} from "./Requests.ts"
 
 /** How often one object is looked at again within a run. */
 const LOOKS = 4
-/** A kind that was just defined may answer 404 for some 100 ms. */
-const NOT_YET = { code: "NOPEA-A015", every: "100 millis", times: 20 } as const
-/** The object changed, went or was recreated since it was looked at. */
-const CHANGED = "NOPEA-A005"
-
-const isSurprise = (error: KubeError): boolean => error.status === 409 || error.code === CHANGED
-const isGone = (error: KubeError): boolean => error.status === 404 && error.code !== NOT_YET.code
-
-const notDone = (subject: Subject, error: KubeError): Change => ({
-  ref: subject.ref,
-  action: error.disposition === "wait" ? "waiting" : "failed",
-  failure: refusedBy(subject, error),
-})
-
-/** The metadata as it is now; `undefined`: there is no such object. */
-const look = (
-  { kube, caller }: Run,
-  type: ResourceType,
-  ref: ObjectRef,
-): Effect.Effect<ObjectMeta | undefined, KubeError> =>
-  kube.getMetadata(caller, type, ref).pipe(
-    Effect.map(({ metadata }): ObjectMeta | undefined => metadata),
-    Effect.catchIf(isGone, () => Effect.undefined),
-  )
-
-const typeOf = (
-  { kube }: Run,
-  ref: ObjectRef,
-  version?: string,
-): Effect.Effect<ResourceType | undefined, KubeError> =>
-  Effect.map(kube.discovery(), (discovery) => discovery.find(ref, version))
-
-const apply = (run: Run, type: ResourceType, step: Step): Effect.Effect<Change, KubeError> => {
-  const { kube, live, caller, repository, rules } = run
-  const { ref, desired, hash, guard, heals } = step
-  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
-  return Effect.suspend(() =>
-    kube.apply(caller, type, ref, stampedBody(desired, stamp), {
-      fieldManager: FIELD_MANAGER,
-      force: true,
-    }),
-  ).pipe(
-    Effect.retry({
-      while: (error) => error.code === NOT_YET.code,
-      schedule: Schedule.spaced(NOT_YET.every),
-      times: NOT_YET.times,
-    }),
-    Effect.tap(({ metadata }) => live.record(repository, liveObject(type, metadata))),
-    Effect.map(({ created }) => {
-      const action = heals ? "healed" : created ? "created" : "configured"
-      return { ref, action }
-    }),
-  )
-}
 
 /**
  * Before the first apply to an object that others made: their fields become ours. Where that is not
@@ -107,6 +51,9 @@ const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta) 
   )
 }
 
+const isOwned = (verdict: Verdict): boolean =>
+  isChange(verdict) && verdict.failure?.code === CODE_OWNED
+
 /** Decides anew by what is there now, and keeps what was seen. */
 const reconsider = (
   run: Run,
@@ -117,15 +64,16 @@ const reconsider = (
   Effect.gen(function* () {
     const meta = yield* look(run, type, step.ref)
     const now = meta === undefined ? undefined : liveObject(type, meta)
-    const verdict = decide(step, now, run.rules)
+    const verdict = decide(step, now, yield* rulesFor(run, now))
+    if (now?.owner !== undefined && isOwned(verdict)) {
+      run.claims.waitFor(run.repository, formatRef(step.ref), now.owner)
+    }
     if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
     else if (isOurs(now, run.rules.owner)) yield* run.live.record(run.repository, now)
     if (isChange(verdict)) return verdict
     const next = meta === undefined ? verdict : yield* takeFields(run, type, verdict, meta)
     return yield* writeObject(run, next, attempt + 1)
   })
-
-const subjectOf = (step: Step): Subject => ({ ref: step.ref, source: step.desired.source })
 
 const unserved = (step: Step): Change => {
   const subject = subjectOf(step)
@@ -142,6 +90,10 @@ export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Ch
     const type = yield* typeOf(run, step.ref, step.ref.version)
     if (type === undefined) return unserved(step)
     return yield* apply(run, type, step).pipe(
+      Effect.catchIf(
+        (error) => isImmutable(error) && run.rules.policy.force,
+        (error) => recreate(run, type, step, error),
+      ),
       Effect.catchIf(isSurprise, (error) =>
         attempt < LOOKS
           ? reconsider(run, type, step, attempt)
@@ -180,6 +132,8 @@ const deleteAgain = (
 export const deleteObject = (run: Run, object: LiveObject, attempt = 1): Effect.Effect<Change> =>
   Effect.gen(function* () {
     const { ref, uid, resourceVersion } = object
+    const passed = passedOn(object, run.rules)
+    if (passed !== undefined) return passed
     const type = yield* typeOf(run, ref)
     if (type === undefined) {
       const failure = kindNotServed({ ref }, undefined, false)

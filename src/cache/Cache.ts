@@ -4,6 +4,7 @@ import type { ObjectKey } from "../domain/object.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import type { LiveObject } from "../plan/live.ts"
+import * as Claims from "./Claims.ts"
 
 /** How the last sync that had a commit to work on ended. */
 export interface Worked {
@@ -52,8 +53,11 @@ const table = <A>(limit: number): Table<A> & { readonly drop: (repository: strin
   }
 }
 
-/** In memory, at most `limit` repositories per table. */
-export const layer = (limit = 10_000): Layer.Layer<Cache> =>
+/** In memory, at most `limit` repositories per table; with the claims, which live as long. */
+export const layer = (limit = 10_000): Layer.Layer<Cache | Claims.Claims> =>
+  Layer.merge(inMemory(limit), Claims.layer)
+
+const inMemory = (limit: number): Layer.Layer<Cache> =>
   Layer.sync(Cache, () => {
     const tables = {
       commits: table<Worked>(limit),

@@ -1,10 +1,14 @@
 /** Why a sync runs. A trigger is a reason, not a request with content: the worker reads the newest spec. */
 
-/** In order of priority: the first waiting one goes first. */
+/**
+ * In order of priority: the first waiting one goes first. `claim`: another repository asks whether this one wants an
+ * object, or lets one go.
+ */
 export const TRIGGER_KINDS = [
   "webhook",
   "syncNow",
   "specChanged",
+  "claim",
   "poll",
   "drift",
   "retry",

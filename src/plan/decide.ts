@@ -3,29 +3,23 @@ import type { Action, Change } from "../domain/change.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { DesiredObject, ObjectRef } from "../domain/object.ts"
 import type { RepositorySpec } from "../domain/spec.ts"
-import {
-  beingDeleted,
-  brokenGlass,
-  mayNotAdopt,
-  notHealed,
-  optedOut,
-  ownedByController,
-  ownedByRepository,
-  ownedByTool,
-  type Subject,
-} from "./failures.ts"
-import { isSameOwner, LABEL_MANAGED_BY, type LiveObject, type Owner } from "./live.ts"
+import { claimOf } from "./claim.ts"
+import type { Others } from "./claims.ts"
+import { beingDeleted, brokenGlass, notHealed, optedOut, type Subject } from "./failures.ts"
+import type { LiveObject, Owner } from "./live.ts"
 import type { Guard } from "./stamp.ts"
 
 /** The fields of `spec` that planning reads. */
 export type Policy = Pick<
   RepositorySpec,
-  "targetNamespace" | "prune" | "pruneLimit" | "healPolicy" | "adopt"
+  "targetNamespace" | "prune" | "pruneLimit" | "healPolicy" | "adopt" | "force"
 >
 
 export interface Rules {
   readonly owner: Owner
   readonly policy: Policy
+  /** What the other GitRepositories want. */
+  readonly others: Others
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -104,46 +98,6 @@ const optOut = (want: Want, live: LiveObject | undefined): string | undefined =>
   return is(ssa, "ifnotpresent") && live !== undefined ? `${FLUX}/ssa: IfNotPresent` : undefined
 }
 
-const TOOLS: ReadonlyArray<readonly [mark: string, tool: string]> = [
-  [`${FLUX}/name`, "Flux Kustomization"],
-  ["helm.toolkit.fluxcd.io/name", "Flux HelmRelease"],
-  ["argocd.argoproj.io/instance", "Argo CD application"],
-  ["argocd.argoproj.io/tracking-id", "Argo CD, tracked as"],
-  ["meta.helm.sh/release-name", "Helm release"],
-  [LABEL_MANAGED_BY, "the tool"],
-]
-
-/** The tool that marked an object as its own. */
-export const toolOf = (marks: LiveObject["marks"]): string | undefined => {
-  const found = TOOLS.find(([mark]) => marks[mark] !== undefined)
-  return found === undefined ? undefined : `${found[1]} ${marks[found[0]]}`
-}
-
-/**
- * - `ours`: this GitRepository applied it
- * - `free`: may be taken: nobody claims it, or an earlier life of this GitRepository did
- */
-type Claim = "ours" | "free" | Failure
-
-/**
- * Whose an existing object is. Labels that name another GitRepository are respected even where no
- * field manager proves them; only our own hash proves an object whose labels somebody removed.
- */
-const claimOf = (want: Want, live: LiveObject, { owner, policy }: Rules): Claim => {
-  const subject = { ref: want.ref, source: want.desired.source }
-  if (live.controlled) return ownedByController(subject)
-  if (live.owner === undefined && live.applied === want.hash) return "ours"
-  if (live.owner !== undefined) {
-    if (isSameOwner(live.owner, owner)) return "ours"
-    const sameName = live.owner.name === owner.name && live.owner.namespace === owner.namespace
-    if (!sameName) return ownedByRepository(subject, live.owner, owner)
-    if (live.proven) return "free"
-  }
-  const tool = toolOf(live.marks)
-  if (tool !== undefined && policy.adopt !== "Always") return ownedByTool(subject, tool)
-  return policy.adopt === "Never" ? mayNotAdopt(subject) : "free"
-}
-
 const whenAbsent = (want: Want, { policy }: Rules): Verdict => {
   if (!want.appliedBefore || policy.healPolicy === "auto") {
     return { ...want, guard: { on: "absent" }, heals: want.appliedBefore }
@@ -166,7 +120,9 @@ const whenOurs = (want: Want, live: LiveObject, { policy }: Rules): Verdict => {
 const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   const subject = { ref: want.ref, source: want.desired.source }
   if (live.terminating) return waiting(want.ref, beingDeleted(subject))
-  const claim = claimOf(want, live, rules)
+  const { owner, others, policy } = rules
+  const claimed = { ...subject, hash: want.hash }
+  const claim = claimOf(claimed, live, { owner, others, adopt: policy.adopt })
   if (typeof claim === "object") return failed(want.ref, claim)
   const alone = leftAlone(live, subject, rules.now)
   if (alone !== undefined) return alone

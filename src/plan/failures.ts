@@ -54,11 +54,28 @@ export const claimedTwice = (desired: ReadonlyArray<DesiredObject>, ref: ObjectR
     "keep one of them, or give one another name or namespace",
   )
 
+/** Of an object that another GitRepository has. */
+export const CODE_OWNED = "NOPEA-A042"
+
 export const ownedByRepository = (subject: Subject, owner: Owner, us: Owner): Failure =>
-  build("NOPEA-A042", "wait")(
+  build(CODE_OWNED, "wait")(
     subject,
     `it belongs to GitRepository ${owner.namespace}/${owner.name}; ${us.namespace}/${us.name} may not take it`,
-    "remove it from one of the two repositories; if the other one is gone, remove the object's nopea.io/repository labels",
+    "remove it from one of the two repositories: once the other one does not have it in Git, it is taken over without being deleted",
+  )
+
+export const handedOver = (subject: Subject, to: string): Failure =>
+  build("NOPEA-A047", "wait")(
+    subject,
+    `it left Git and is not deleted: GitRepository ${to} has it in Git and takes it over`,
+    "nothing; if it is to be deleted, remove it there too",
+  )
+
+export const notAnswered = (subject: Subject): Failure =>
+  build("NOPEA-A048", "wait")(
+    subject,
+    "it left Git and is not deleted yet: other GitRepositories that may want it are still looking into their Git",
+    "nothing: it is tried again by itself; if it lasts, see which GitRepository is slow to sync",
   )
 
 export const ownedByTool = (subject: Subject, tool: string): Failure =>
@@ -161,6 +178,29 @@ export const noLongerOurs = (subject: Subject): Failure =>
     subject,
     "it left Git, and since the plan was made it is no longer ours",
     "nothing, if somebody took it over on purpose",
+  )
+
+/** Kinds whose deletion takes data or other objects along. */
+export const neverRecreated = (subject: Subject, error: KubeError): Failure =>
+  build(error.code, error.disposition)(
+    subject,
+    `${error.reason}; spec.force does not recreate a ${subject.ref.kind}`,
+    "rename the object, or delete it yourself when what it holds may go",
+  )
+
+export const keptFromRecreation = (subject: Subject, error: KubeError, why: string): Failure =>
+  build(error.code, error.disposition)(
+    subject,
+    `${error.reason}; spec.force does not recreate it: ${why}`,
+    "remove what keeps it, or rename the object",
+  )
+
+/** The worst that `spec.force` can do: the old object is gone, the new one is not there. */
+export const notCreatedAgain = (subject: Subject, reason: string, fix: string): Failure =>
+  build("NOPEA-A059", "retry")(
+    subject,
+    `DELETED by spec.force and not created again yet: ${reason}`,
+    `it is tried again by itself; ${fix}`,
   )
 
 /** What the API server said about one object, with its place in Git. */

@@ -3,7 +3,14 @@ import type { Change } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, parseGroupKind } from "../domain/object.ts"
 import { pruneAllowanceOf } from "../domain/repository.ts"
 import { leftAlone, type Policy, type Rules } from "./decide.ts"
-import { optedOut, pruneAfterFailure, pruneOverLimit, pruneProtected } from "./failures.ts"
+import {
+  handedOver,
+  notAnswered,
+  optedOut,
+  pruneAfterFailure,
+  pruneOverLimit,
+  pruneProtected,
+} from "./failures.ts"
 import { isSameOwner, type LiveObject, type Owner } from "./live.ts"
 import { pruneStages } from "./order.ts"
 
@@ -42,6 +49,12 @@ export const keptBack = (live: LiveObject, now: number): Change | undefined => {
   return leftAlone(live, subject, now)
 }
 
+/** An object of ours that left Git, while another GitRepository has it: it takes it over. */
+export const passedOn = ({ ref }: LiveObject, { others }: Rules): Change | undefined => {
+  const to = others.wantedBy(formatRef(ref))
+  return to === undefined ? undefined : { ref, action: "skipped", note: handedOver({ ref }, to) }
+}
+
 /** Asked the safe way round: a limit that is not a number allows nothing. */
 const isOver = (policy: Policy, prune: number, inventory: number): boolean => {
   const allowed = pruneAllowanceOf(policy)
@@ -65,9 +78,11 @@ export interface PruneSet {
   readonly stages: ReadonlyArray<ReadonlyArray<LiveObject>>
   /** What left Git and stays, each with its reason. */
   readonly kept: ReadonlyArray<Change>
+  /** What would go, were there no limit. */
+  readonly leaving: ReadonlyArray<LiveObject>
 }
 
-export const NO_PRUNE: PruneSet = { stages: [], kept: [] }
+export const NO_PRUNE: PruneSet = { stages: [], kept: [], leaving: [] }
 
 /** Everything of ours that left Git. Never what was not proven ours, never a kind that was not listed whole. */
 const leftGit = ({ live, unknown, desired, rules }: PruneInput): ReadonlyArray<LiveObject> =>
@@ -85,7 +100,7 @@ export const pruneSet = (input: PruneInput): PruneSet => {
   const kept: Array<Change> = []
   const free: Array<LiveObject> = []
   for (const object of leftGit(input)) {
-    const reason = keptBack(object, rules.now)
+    const reason = passedOn(object, rules) ?? keptBack(object, rules.now)
     if (reason === undefined) free.push(object)
     else kept.push(reason)
   }
@@ -93,19 +108,23 @@ export const pruneSet = (input: PruneInput): PruneSet => {
   const { pruneLimit: limit } = rules.policy
   const isApproved = input.approved !== undefined && input.approved.trim() === commit
   if (isApproved || !isOver(rules.policy, free.length, inventory)) {
-    return { stages: pruneStages(free), kept }
+    return { stages: pruneStages(free), kept, leaving: free }
   }
   const over = { limit, prune: free.length, inventory }
   const held = free.map(({ ref }): Change => {
     const note = pruneOverLimit({ ref }, over, { owner: rules.owner, commit })
     return { ref, action: "held", note }
   })
-  return { stages: [], kept: [...kept, ...held] }
+  return { stages: [], kept: [...kept, ...held], leaving: free }
 }
 
 /** Deletions that wait until everything desired is as Git says. */
 export const postponed = (stages: PruneSet["stages"]): ReadonlyArray<Change> =>
   stages.flat().map(({ ref }) => ({ ref, action: "held", note: pruneAfterFailure({ ref }) }))
+
+/** Deletions that wait until others have said what they want. */
+export const unanswered = (leaving: PruneSet["leaving"]): ReadonlyArray<Change> =>
+  leaving.map(({ ref }) => ({ ref, action: "waiting", failure: notAnswered({ ref }) }))
 
 export interface TrackInput {
   readonly owner: Owner

@@ -1,13 +1,6 @@
 /** The one entry of planning: desired objects beside live ones, answered as an ordered Plan. Pure. */
-import type { Redacted } from "effect"
 import type { Change, ChangeSet } from "../domain/change.ts"
-import {
-  type DesiredObject,
-  formatGroupKind,
-  formatRef,
-  type ObjectKey,
-  type ObjectRef,
-} from "../domain/object.ts"
+import { formatGroupKind, formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
 import {
   decide,
   isChange,
@@ -17,20 +10,17 @@ import {
   type Verdict,
   type Want,
 } from "./decide.ts"
-import { claimedTwice, kindNotServed, notAppliable } from "./failures.ts"
-import { NO_PRUNE, type PruneSet, postponed, pruneSet } from "./inventory.ts"
-import { type Definition, definitionsOf, isUnreadable, type ServedKinds } from "./kinds.ts"
+import { claimedTwice } from "./failures.ts"
+import { NO_PRUNE, type PruneSet, postponed, pruneSet, unanswered } from "./inventory.ts"
 import type { LiveObject } from "./live.ts"
 import { applyStages } from "./order.ts"
-import { hashOf, stampWarnings } from "./stamp.ts"
+import { type Placed, type PlaceInput, placeAll } from "./placement.ts"
 
-export interface PlanInput {
-  readonly rules: Rules
+export interface PlanInput extends PlaceInput {
   /** The full commit that `desired` was rendered from. */
   readonly commit: string
   /** `nopea.io/approve-prune`. */
   readonly approvedPrune?: string | undefined
-  readonly desired: ReadonlyArray<DesiredObject>
   /** Every document rendered. */
   readonly complete: boolean
   readonly live: {
@@ -38,12 +28,6 @@ export interface PlanInput {
     /** Kinds (`group/kind`) that were not listed whole. */
     readonly unknown: ReadonlySet<string>
   }
-  readonly kinds: ServedKinds
-  /** What was applied last, by object: value of `nopea.io/applied`. */
-  readonly applied: ReadonlyMap<ObjectKey, string>
-  /** This commit was applied whole before, under this very spec: whatever is absent was deleted. */
-  readonly settled: boolean
-  readonly hashKey: Redacted.Redacted<Uint8Array>
 }
 
 export interface Plan {
@@ -57,89 +41,12 @@ export interface Plan {
   readonly warnings: ReadonlyArray<string>
   /** Every desired object that has a place. */
   readonly wanted: ReadonlyMap<ObjectKey, Want>
+  /** Every identity that a desired object has, or may come to have. */
+  readonly claimed: ReadonlySet<ObjectKey>
+  /** What would be deleted now, were there no limit: others are asked first. */
+  readonly leaving: ReadonlyArray<ObjectKey>
   /** What the plan saw, for the inventory that follows. */
   readonly live: PlanInput["live"]
-}
-
-interface Placement {
-  readonly namespaced: boolean
-  readonly definedBy?: string
-}
-
-const waiting = (desired: DesiredObject, kinds: ServedKinds): Change => {
-  const { ref, source } = desired
-  const other = kinds.find(ref)?.version
-  const unreadable = isUnreadable(kinds.incomplete, ref.group)
-  return {
-    ref,
-    action: "waiting",
-    failure: kindNotServed({ ref, source }, other, unreadable),
-  }
-}
-
-const place = (
-  desired: DesiredObject,
-  kinds: ServedKinds,
-  definitions: ReadonlyMap<string, Definition>,
-): Placement | Change => {
-  const { ref, source } = desired
-  const served = kinds.find(ref, ref.version)
-  if (served?.verbs.includes("patch") === false) {
-    return { ref, action: "failed", failure: notAppliable({ ref, source }) }
-  }
-  if (served !== undefined) return served
-  const definition = definitions.get(formatGroupKind(ref))
-  return definition?.versions.includes(ref.version)
-    ? { namespaced: definition.namespaced, definedBy: definition.name }
-    : waiting(desired, kinds)
-}
-
-const wantOf = (desired: DesiredObject, placement: Placement, input: PlanInput): Want => {
-  const { owner, policy } = input.rules
-  const fallback = policy.targetNamespace ?? owner.namespace
-  const namespace = placement.namespaced ? desired.ref.namespace || fallback : ""
-  const ref: ObjectRef = { ...desired.ref, namespace }
-  const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey })
-  const appliedBefore = input.settled || input.applied.get(formatRef(ref)) === hash
-  const { definedBy } = placement
-  return {
-    ref,
-    marks: desired.marks,
-    desired,
-    hash,
-    appliedBefore,
-    ...(definedBy === undefined ? {} : { definedBy }),
-  }
-}
-
-interface Placed {
-  readonly wants: ReadonlyMap<ObjectKey, ReadonlyArray<Want>>
-  readonly unplaced: ReadonlyArray<Change>
-  readonly warnings: ReadonlyArray<string>
-}
-
-const unservedGroups = ({ desired, kinds }: PlanInput): ReadonlySet<string> =>
-  new Set(desired.filter((d) => !kinds.find(d.ref, d.ref.version)).map((d) => d.ref.group))
-
-const placeAll = (input: PlanInput): Placed => {
-  const definitions = definitionsOf(input.desired, unservedGroups(input))
-  const wants = new Map<ObjectKey, Array<Want>>()
-  const unplaced: Array<Change> = []
-  const warnings: Array<string> = []
-  for (const desired of input.desired) {
-    const placement = place(desired, input.kinds, definitions)
-    if ("action" in placement) {
-      unplaced.push(placement)
-      continue
-    }
-    warnings.push(...stampWarnings(desired, placement.namespaced))
-    const want = wantOf(desired, placement, input)
-    const key = formatRef(want.ref)
-    const same = wants.get(key)
-    if (same === undefined) wants.set(key, [want])
-    else same.push(want)
-  }
-  return { wants, unplaced, warnings }
 }
 
 const verdictOf = (
@@ -170,18 +77,25 @@ const possibleKeys = (ref: ObjectRef, { policy, owner }: Rules): ReadonlyArray<O
   formatRef({ ...ref, namespace: policy.targetNamespace ?? owner.namespace }),
 ]
 
-const pruneOf = (input: PlanInput, { wants, unplaced }: Placed): PruneSet => {
+const claimedKeys = ({ wants, unplaced }: Placed, rules: Rules): ReadonlySet<ObjectKey> =>
+  new Set([...wants.keys(), ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
+
+const pruneOf = (input: PlanInput, desired: ReadonlySet<ObjectKey>): PruneSet => {
   if (!input.complete) return NO_PRUNE
   const { rules, commit, live } = input
   return pruneSet({
     live: live.objects,
     unknown: live.unknown,
-    desired: new Set([...wants.keys(), ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))]),
+    desired,
     rules,
     commit,
     approved: input.approvedPrune,
   })
 }
+
+/** Whatever of a kind that cannot be seen left Git, it stays: that is said. */
+const unseenWarnings = (unknown: ReadonlySet<string>): ReadonlyArray<string> =>
+  [...unknown].map((kind) => `${kind} cannot be listed whole: nothing of it is deleted`)
 
 /** Something desired is not as Git says: nothing may be pruned. */
 export const isIncomplete = (changes: ChangeSet): boolean =>
@@ -196,18 +110,28 @@ export const makePlan = (input: PlanInput): Plan => {
   const placed = placeAll(input)
   const verdicts = [...placed.wants].flatMap(([key, same]) => verdictOf(key, same, input))
   const decided = [...placed.unplaced, ...verdicts.filter(isChange)]
-  const prune = pruneOf(input, placed)
+  const claimed = claimedKeys(placed, input.rules)
+  const prune = pruneOf(input, claimed)
   const isBlocked = isIncomplete(decided)
   return {
     rules: input.rules,
     stages: applyStages(verdicts.filter(isStep)),
     prune: isBlocked ? [] : prune.stages,
     settled: [...decided, ...prune.kept, ...(isBlocked ? postponed(prune.stages) : [])],
-    warnings: placed.warnings,
+    warnings: [...placed.warnings, ...unseenWarnings(input.live.unknown)],
+    claimed,
+    leaving: isBlocked ? [] : prune.leaving.map(({ ref }) => formatRef(ref)),
     wanted: new Map([...placed.wants].flatMap(([key, [want]]) => (want ? [[key, want]] : []))),
     live: input.live,
   }
 }
+
+/** The same plan while it is not known whether others want what it would delete. */
+export const withoutPrune = (plan: Plan): Plan => ({
+  ...plan,
+  prune: [],
+  settled: [...plan.settled, ...unanswered(plan.prune.flat())],
+})
 
 const AS_GIT_SAYS: ReadonlySet<Change["action"]> = new Set([
   "created",

@@ -45,7 +45,8 @@ export interface Stamp {
   readonly namespace: string
   readonly owner: Owner
   readonly hash: string
-  readonly guard: Guard
+  /** Absent: for a create. */
+  readonly guard?: Guard
 }
 
 type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
@@ -73,7 +74,8 @@ const without = (source: JsonObject, keys: ReadonlyArray<string>): JsonObject =>
  * An apply with `resourceVersion: "1"` creates what is absent (201) and answers 409 where the object
  * exists; one with a `uid` answers 409 where it is gone and 422 where it was recreated.
  */
-const guardFields = (guard: Guard): JsonObject => {
+const guardFields = (guard: Guard | undefined): JsonObject => {
+  if (guard === undefined) return {}
   if (guard.on === "absent") return { resourceVersion: "1" }
   return guard.resourceVersion === undefined
     ? { uid: guard.uid }

@@ -8,6 +8,7 @@
  */
 import { Context, Deferred, Duration, Effect, Fiber, Layer, Semaphore } from "effect"
 import { Cache } from "../cache/Cache.ts"
+import { Claims } from "../cache/Claims.ts"
 import { Live } from "../cache/Live.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
@@ -84,6 +85,7 @@ const awaitEnd = Effect.fnUntraced(function* (fiber: Fiber.Fiber<void>) {
 const make = Effect.gen(function* () {
   const cache = yield* Cache
   const live = yield* Live
+  const claims = yield* Claims
   const turns = yield* Semaphore.make(TURNS)
   // Forks with the supervisor's own context: a worker inherits neither span nor log fields of who starts it.
   const fork = Effect.runForkWith(yield* Effect.context<Syncer | Reporter>())
@@ -97,12 +99,20 @@ const make = Effect.gen(function* () {
     return before === undefined ? Effect.void : Effect.asVoid(Fiber.await(before))
   }
 
-  const forget = (key: string) => Effect.andThen(cache.drop(key), live.drop(key))
+  const forget = (key: string) =>
+    Effect.andThen(
+      Effect.sync(() => claims.drop(key)),
+      Effect.andThen(cache.drop(key), live.drop(key)),
+    )
+
+  const register = (handle: WorkerHandle): void =>
+    claims.register(handle.repository, () => handle.offer({ kind: "claim" }))
 
   /** Synchronous up to the answer: a fiber that ends when nothing of this key runs any more. */
   const end = (key: string, memory: Memory): Fiber.Fiber<void> => {
     const entry = entries.get(key)
     entries.delete(key)
+    claims.retire(key)
     entry?.handle.abandon()
     entry?.fiber.interruptUnsafe()
     const settled = Effect.all([
@@ -122,9 +132,10 @@ const make = Effect.gen(function* () {
     const handle = new WorkerHandle(repository)
     const { key } = handle
     const fiber = fork(
-      Effect.andThen(previous(key), supervise(handle, turns)).pipe(
-        Effect.annotateLogs({ repository: key }),
-      ),
+      Effect.andThen(
+        previous(key),
+        Effect.sync(() => register(handle)),
+      ).pipe(Effect.andThen(supervise(handle, turns)), Effect.annotateLogs({ repository: key })),
     )
     entries.set(key, { handle, fiber })
   }
@@ -134,7 +145,10 @@ const make = Effect.gen(function* () {
       if (isClosed) return
       const key = keyOf(repository)
       const handle = entries.get(key)?.handle
-      if (handle?.uid === repository.metadata.uid) return handle.respec(repository)
+      if (handle?.uid === repository.metadata.uid) {
+        handle.respec(repository)
+        return register(handle)
+      }
       if (handle !== undefined) end(key, "forget")
       launch(repository)
     })
@@ -198,7 +212,7 @@ export interface SupervisorOptions {
 
 export const layer = ({
   drainTimeout,
-}: SupervisorOptions): Layer.Layer<Supervisor, never, Cache | Live | Reporter | Syncer> =>
+}: SupervisorOptions): Layer.Layer<Supervisor, never, Cache | Claims | Live | Reporter | Syncer> =>
   Layer.effect(
     Supervisor,
     Effect.acquireRelease(make, (supervisor) =>

@@ -2,6 +2,7 @@
 import { Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache, type Worked } from "../cache/Cache.ts"
+import { Claims } from "../cache/Claims.ts"
 import { Live } from "../cache/Live.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { formatGroupKind, parseGroupKind } from "../domain/object.ts"
@@ -11,8 +12,9 @@ import type { Commit, GitSource } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import { Git } from "../git/Git.ts"
 import { Kube } from "../kube/Kube.ts"
+import type { Others } from "../plan/claims.ts"
 import type { Rules } from "../plan/decide.ts"
-import { appliedAfter, makePlan, type Plan } from "../plan/plan.ts"
+import { appliedAfter, makePlan, type Plan, type PlanInput, withoutPrune } from "../plan/plan.ts"
 import { Render, type Rendered } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
@@ -36,11 +38,17 @@ interface Journey {
   readonly route: Route
   readonly source: GitSource
   readonly before: Worked | undefined
+  /** Milliseconds since the epoch: nothing that it saw of Git is older. */
+  readonly startedAt: number
 }
 
-const rulesOf = ({ metadata, spec }: GitRepository, now: number): Rules => ({
+/** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
+const ASKING = Duration.seconds(5)
+
+const rulesOf = ({ metadata, spec }: GitRepository, others: Others, now: number): Rules => ({
   owner: { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid },
   policy: spec,
+  others,
   now,
 })
 
@@ -71,6 +79,7 @@ const make = (identityRules: IdentityRules) =>
     const kube = yield* Kube
     const live = yield* Live
     const cache = yield* Cache
+    const claims = yield* Claims
     const applier = yield* Applier
     const reporter = yield* Reporter
     const credentials = yield* Credentials
@@ -100,7 +109,7 @@ const make = (identityRules: IdentityRules) =>
       return yield* render.render({ subject: key, path, entries, read })
     })
 
-    const planCommit = Effect.fn("Sync.plan")(function* (
+    const look = Effect.fn("Sync.look")(function* (
       journey: Journey,
       commit: Commit,
       rendered: Rendered,
@@ -114,8 +123,8 @@ const make = (identityRules: IdentityRules) =>
         kinds,
         freshness: route.freshness,
       })
-      return makePlan({
-        rules: rulesOf(repository, yield* Clock.currentTimeMillis),
+      const input: PlanInput = {
+        rules: rulesOf(repository, claims.others(key), yield* Clock.currentTimeMillis),
         commit: commit.sha,
         approvedPrune: repository.metadata.annotations?.[ANNOTATION_APPROVE_PRUNE],
         desired: rendered.objects,
@@ -125,7 +134,19 @@ const make = (identityRules: IdentityRules) =>
         applied: (yield* cache.applied.get(key)) ?? new Map(),
         settled: isApplied(repository, yield* statusOf(journey), commit),
         hashKey: yield* hashKey.get,
-      })
+      }
+      return input
+    })
+
+    /** Says what is wanted here before anything is written; asks what others want before anything is deleted. */
+    const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, input: PlanInput) {
+      const { key, startedAt, repository } = journey
+      const plan = makePlan(input)
+      if (repository.spec.dryRun) return plan
+      claims.declare(input.rules.owner, { wants: plan.claimed, isWhole: input.complete, startedAt })
+      if (plan.leaving.length === 0) return plan
+      const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
+      return isKnown ? makePlan(input) : withoutPrune(plan)
     })
 
     /** The cache knows more than the spec's snapshot: it has what was written since. */
@@ -151,7 +172,7 @@ const make = (identityRules: IdentityRules) =>
     const work = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
       const { key, repository, before } = journey
       const rendered = yield* renderCommit(journey, commit)
-      const plan = yield* planCommit(journey, commit, rendered)
+      const plan = yield* planCommit(journey, yield* look(journey, commit, rendered))
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan)
@@ -171,17 +192,28 @@ const make = (identityRules: IdentityRules) =>
     const run = Effect.fnUntraced(function* (request: SyncRequest) {
       const { repository, trigger } = request
       const key = keyOf(repository)
+      const startedAt = yield* Clock.currentTimeMillis
+      yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       const before = yield* cache.commits.get(key)
       const route = routeOf(trigger, before?.stale !== false)
       yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const source = yield* credentials.source(repository, route.renewCredentials)
-      const journey: Journey = { request, repository, key, identity, route, source, before }
+      const journey: Journey = {
+        request,
+        repository,
+        key,
+        identity,
+        route,
+        source,
+        before,
+        startedAt,
+      }
       const commit = yield* commitOf(journey).pipe(Effect.tapError(() => markStale(key, before)))
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
       if (before?.stale === true) yield* cache.commits.set(key, { ...before, stale: false })
       return untouched(commit)
-    })
+    }, Effect.scoped)
 
     const markStale = (key: string, before: Worked | undefined): Effect.Effect<void> =>
       before === undefined ? Effect.void : cache.commits.set(key, { ...before, stale: true })
@@ -205,5 +237,5 @@ export const layer = (
 ): Layer.Layer<
   Syncer,
   never,
-  Git | Render | Kube | Live | Cache | Applier | Reporter | Credentials | HashKey
+  Git | Render | Kube | Live | Cache | Claims | Applier | Reporter | Credentials | HashKey
 > => Layer.effect(Syncer, make(identityRules))

@@ -20,6 +20,7 @@ export interface Route {
 export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
   switch (kind) {
     case "webhook":
+    case "claim":
       return { commit: "fetch", freshness: "known", mayEndEarly: true, renewCredentials: false }
     case "syncNow":
       return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }

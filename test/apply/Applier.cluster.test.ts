@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto"
 import { type Effect, ManagedRuntime } from "effect"
 import { afterAll, describe, expect, it } from "vitest"
 import type { Applier } from "../../src/apply/Applier.ts"
+import type { Claims } from "../../src/cache/Claims.ts"
 import type { Live } from "../../src/cache/Live.ts"
 import type { KubeError } from "../../src/domain/errors.ts"
 import type { KubeObject } from "../../src/domain/object.ts"
@@ -23,7 +24,7 @@ const open = () => {
   return runtime
 }
 const runtime = open()
-const run = <A>(effect: Effect.Effect<A, KubeError, Kube | Live | Applier>): Promise<A> =>
+const run = <A>(effect: Effect.Effect<A, KubeError, Kube | Live | Claims | Applier>): Promise<A> =>
   runtime.runPromise(effect)
 const go = (repo: Repository, objects: ReadonlyArray<KubeObject>, options?: SyncOptions) =>
   run(sync(repo, objects, options))

@@ -1,11 +1,16 @@
 // What a worker does between render and report, in short: look, plan, apply; over any Kube.
 import { Effect, Layer, type Redacted } from "effect"
 import { Applier, type ApplyResult, layer as applierLayer } from "../../src/apply/Applier.ts"
+import { Claims, layer as claimsLayer } from "../../src/cache/Claims.ts"
 import { Live } from "../../src/cache/Live.ts"
 import { layer as liveLayer } from "../../src/controller/LiveIndex.ts"
-import { formatChange } from "../../src/domain/change.ts"
 import type { KubeError } from "../../src/domain/errors.ts"
-import { type DesiredObject, type KubeObject, parseGroupKind } from "../../src/domain/object.ts"
+import {
+  type DesiredObject,
+  formatRef,
+  type KubeObject,
+  parseGroupKind,
+} from "../../src/domain/object.ts"
 import { type Caller, Kube } from "../../src/kube/Kube.ts"
 import type { Policy } from "../../src/plan/decide.ts"
 import type { Owner } from "../../src/plan/live.ts"
@@ -54,17 +59,23 @@ export const sync = (
   repo: Repository,
   objects: ReadonlyArray<KubeObject | DesiredObject>,
   { freshness = "listed", complete = true, now = 0 }: SyncOptions = {},
-): Effect.Effect<Synced, KubeError, Kube | Live | Applier> =>
+): Effect.Effect<Synced, KubeError, Kube | Live | Claims | Applier> =>
   Effect.gen(function* () {
     const kube = yield* Kube
     const live = yield* Live
+    const claims = yield* Claims
     const applier = yield* Applier
     const desired = objects.map((o, i) => (isDesired(o) ? o : manifest(o, i + 1)))
     const kinds = [...repo.kinds.map(parseGroupKind), ...desired.map((d) => d.ref)]
     const seen = yield* live.snapshot({ repository: keyOf(repo), kinds, freshness })
     const discovery = yield* kube.discovery()
     const plan = makePlan({
-      rules: { owner: repo.owner, policy: { ...POLICY, ...repo.policy }, now },
+      rules: {
+        owner: repo.owner,
+        policy: { ...POLICY, ...repo.policy },
+        others: claims.others(keyOf(repo)),
+        now,
+      },
       commit: COMMIT,
       desired,
       complete,
@@ -74,6 +85,7 @@ export const sync = (
       settled: false,
       hashKey: repo.hashKey ?? KEY,
     })
+    claims.declare(repo.owner, { wants: plan.claimed, isWhole: complete, startedAt: now })
     const result = yield* applier.run({
       repository: keyOf(repo),
       caller: repo.caller ?? { budget: keyOf(repo) },
@@ -86,7 +98,8 @@ export const sync = (
     const lines = result.changes
       .map((c) => {
         const code = (c.failure ?? c.note)?.code.replace("NOPEA-", "")
-        return code === undefined ? formatChange(c) : `${formatChange(c)} ${code}`
+        const line = `${c.action} ${formatRef(c.ref)}`
+        return code === undefined ? line : `${line} ${code}`
       })
       .sort()
     return { ...result, plan, lines }
@@ -95,5 +108,8 @@ export const sync = (
 /** Applier and live index over a Kube. */
 export const applying = <A, E, R>(
   kube: Layer.Layer<Kube | A, E, R>,
-): Layer.Layer<Kube | Live | Applier | A, E, R> =>
-  applierLayer.pipe(Layer.provideMerge(liveLayer), Layer.provideMerge(kube))
+): Layer.Layer<Kube | Live | Claims | Applier | A, E, R> =>
+  applierLayer.pipe(
+    Layer.provideMerge(Layer.mergeAll(liveLayer, claimsLayer)),
+    Layer.provideMerge(kube),
+  )

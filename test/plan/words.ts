@@ -10,9 +10,10 @@ import {
   type KubeObject,
   marksOf,
   type ObjectRef,
-  refOf,
+  parseApiVersion,
   stringify,
 } from "../../src/domain/object.ts"
+import { NO_OTHERS, type Others } from "../../src/plan/claims.ts"
 import type { Policy, Rules } from "../../src/plan/decide.ts"
 import type { ServedKinds } from "../../src/plan/kinds.ts"
 import type { LiveObject, Owner } from "../../src/plan/live.ts"
@@ -103,7 +104,10 @@ export const manifest = (object: KubeObject, line = 1): DesiredObject => {
   const json = canonical(object as unknown as Json)
   const marks = marksOf(object.metadata.annotations)
   const source = { file: "deploy/all.yaml", document: 1, line }
-  return { ref: refOf(object), json, digest: digest(json), marks, source }
+  const { kind, metadata } = object
+  const identity = { kind, namespace: metadata.namespace ?? "", name: metadata.name }
+  const ref = { ...parseApiVersion(object.apiVersion), ...identity }
+  return { ref, json, digest: digest(json), marks, source }
 }
 
 /** `ConfigMap shop/a ssa=Ignore`; `more` is merged into the object. */
@@ -160,10 +164,12 @@ export const POLICY: Policy = {
   pruneLimit: "100%",
   healPolicy: "auto",
   adopt: "Plain",
+  force: false,
 }
-export const rules = (policy: Partial<Policy> = {}): Rules => ({
+export const rules = (policy: Partial<Policy> = {}, others: Others = NO_OTHERS): Rules => ({
   owner: US,
   policy: { ...POLICY, ...policy },
+  others,
   now: NOW,
 })
 
@@ -213,14 +219,18 @@ export const lines = (plan: Plan): ReadonlyArray<string> => [
 export const planLines = (
   observed: ReadonlyArray<string>,
   wanted: ReadonlyArray<string>,
-  more: Partial<PlanInput> & { readonly policy?: Partial<Policy> } = {},
+  more: Partial<PlanInput> & {
+    readonly policy?: Partial<Policy>
+    readonly others?: Partial<Others>
+  } = {},
 ): ReadonlyArray<string> => {
   const objects = wanted.map((text, i) => desired(text, {}, i + 1))
   const hashes = new Map(objects.map((d) => [formatRef(d.ref), hash(d)]))
-  const { policy, ...rest } = more
+  const { policy, others, ...rest } = more
+  const asked = rules(policy, { ...NO_OTHERS, ...others })
   const seen = observed.map((text) => live(text, hashes.get(formatRef(live(text).ref))))
   const plan = makePlan(
-    input(objects, seen, { rules: rules(policy), ...rest, live: rest.live ?? snapshot(seen) }),
+    input(objects, seen, { rules: asked, ...rest, live: rest.live ?? snapshot(seen) }),
   )
   return lines(plan)
 }

@@ -73,9 +73,10 @@ describe("covers", () => {
   })
 
   it.each([
-    ["syncNow", ["drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
-    ["webhook", ["webhook"]],
-    ["specChanged", ["drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
+    ["syncNow", ["claim", "drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
+    ["webhook", ["claim", "webhook"]],
+    ["claim", ["claim", "webhook"]],
+    ["specChanged", ["claim", "drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
     ["poll", ["poll"]],
     ["drift", ["drift", "retry"]],
     ["retry", ["drift", "retry"]],

@@ -1,0 +1,125 @@
+/**
+ * Which GitRepository wants which objects: who may take one over from whom, and who is asked before one is deleted.
+ * Known are only the GitRepositories of this controller, each from its first sync on. Pure.
+ */
+import type { ObjectKey } from "../domain/object.ts"
+import type { Owner } from "./live.ts"
+
+/**
+ * What is known of the GitRepository that an object's labels name, and of the object:
+ * - `wanted`: it is in its Git
+ * - `released`: it is not, as its last whole render says: who wants it may take it
+ * - `gone`: there is no such GitRepository any more
+ * - `unknown`: it may want it
+ */
+export type Stand = "wanted" | "released" | "gone" | "unknown"
+
+/** The claims as one GitRepository sees them; always as they are now. */
+export interface Others {
+  readonly stand: (owner: Owner, key: ObjectKey) => Stand
+  /** `namespace/name` of another GitRepository that wants the object. */
+  readonly wantedBy: (key: ObjectKey) => string | undefined
+}
+
+/** Where there is one GitRepository only. */
+export const NO_OTHERS: Others = { stand: () => "unknown", wantedBy: () => undefined }
+
+export interface Claimant {
+  readonly uid: string
+  readonly url: string
+  /** Of objects that name no namespace. */
+  readonly namespace: string
+  /** Has a worker that answers when it is asked. */
+  readonly answers: boolean
+  readonly wants: ReadonlySet<ObjectKey>
+  /** Every document rendered: what is not in `wants` is not wanted. */
+  readonly isWhole: boolean
+  /** Start of the sync that first left out what it had wanted before; milliseconds since the epoch. */
+  readonly since: number
+  /** Start of the last sync that said what it wants, or ended. */
+  readonly checked: number
+  /** Objects that it wants and another one has. */
+  readonly waits: ReadonlyMap<ObjectKey, Owner>
+}
+
+/** By `namespace/name`. */
+export type Claimants = ReadonlyMap<string, Claimant>
+
+/** By name alone: what an earlier life of a GitRepository applied belongs to the one that came after it. */
+export const standOf = (all: Claimants, owner: Owner, key: ObjectKey): Stand => {
+  const row = all.get(`${owner.namespace}/${owner.name}`)
+  if (row === undefined) return "unknown"
+  if (row.wants.has(key)) return "wanted"
+  return row.isWhole ? "released" : "unknown"
+}
+
+export const wantedByOther = (all: Claimants, me: string, key: ObjectKey): string | undefined => {
+  for (const [name, row] of all) if (name !== me && row.wants.has(key)) return name
+  return undefined
+}
+
+/** `group/Kind/namespace/name`; cluster-scoped: empty. */
+const namespaceOf = (key: ObjectKey): string => {
+  const parts = key.split("/")
+  return parts.length === 4 ? (parts[2] ?? "") : ""
+}
+
+/** Shares a namespace with the objects, or may: one that said nothing yet. */
+const isNear = (row: Claimant, namespaces: ReadonlySet<string>): boolean =>
+  !row.isWhole ||
+  namespaces.has(row.namespace) ||
+  [...row.wants].some((key) => namespaces.has(namespaceOf(key)))
+
+/**
+ * Who must look into Git before `me` deletes these: their last look is older than the news that `me` does not want
+ * them, so they may want them since. Asked are those of the same URL and those that share a namespace.
+ */
+export const unasked = (
+  all: Claimants,
+  me: string,
+  keys: ReadonlyArray<ObjectKey>,
+): ReadonlyArray<string> => {
+  const mine = all.get(me)
+  if (mine === undefined || keys.length === 0) return []
+  const namespaces = new Set(keys.map(namespaceOf))
+  return [...all].flatMap(([name, row]) =>
+    name !== me &&
+    row.answers &&
+    row.checked < mine.since &&
+    (row.url === mine.url || isNear(row, namespaces))
+      ? [name]
+      : [],
+  )
+}
+
+/** Who waits for an object of the GitRepository `name` that it does not keep, or for anything of one that is gone. */
+export const freed = (all: Claimants, name: string): ReadonlyArray<string> =>
+  [...all].flatMap(([waiting, { waits }]) => {
+    const isFree = [...waits].some(
+      ([key, owner]) =>
+        `${owner.namespace}/${owner.name}` === name &&
+        (!all.has(name) || standOf(all, owner, key) === "released"),
+    )
+    return isFree ? [waiting] : []
+  })
+
+export interface Declared {
+  readonly wants: ReadonlySet<ObjectKey>
+  readonly isWhole: boolean
+  readonly startedAt: number
+}
+
+/** A render that failed in part takes nothing back: what was wanted before may be in the part that failed. */
+export const declared = (row: Claimant, { wants, isWhole, startedAt }: Declared): Claimant => {
+  const all = isWhole ? wants : new Set([...row.wants, ...wants])
+  const isFirst = !row.isWhole && isWhole
+  const leaves = isFirst || [...row.wants].some((key) => !all.has(key))
+  return {
+    ...row,
+    wants: all,
+    isWhole,
+    since: leaves ? startedAt : row.since,
+    checked: Math.max(row.checked, startedAt),
+    waits: new Map(),
+  }
+}

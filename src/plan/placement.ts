@@ -1,0 +1,107 @@
+/** Where each desired object belongs: its kind's scope, its namespace, its hash; and what has no place yet. Pure. */
+import type { Redacted } from "effect"
+import type { Change } from "../domain/change.ts"
+import {
+  type DesiredObject,
+  formatGroupKind,
+  formatRef,
+  type ObjectKey,
+  type ObjectRef,
+} from "../domain/object.ts"
+import type { Rules, Want } from "./decide.ts"
+import { kindNotServed, notAppliable } from "./failures.ts"
+import { type Definition, definitionsOf, isUnreadable, type ServedKinds } from "./kinds.ts"
+import { hashOf, stampWarnings } from "./stamp.ts"
+
+export interface PlaceInput {
+  readonly rules: Rules
+  readonly desired: ReadonlyArray<DesiredObject>
+  readonly kinds: ServedKinds
+  /** What was applied last, by object: value of `nopea.io/applied`. */
+  readonly applied: ReadonlyMap<ObjectKey, string>
+  /** This commit was applied whole before, under this very spec: whatever is absent was deleted. */
+  readonly settled: boolean
+  readonly hashKey: Redacted.Redacted<Uint8Array>
+}
+
+interface Placement {
+  readonly namespaced: boolean
+  readonly definedBy?: string
+}
+
+const waiting = (desired: DesiredObject, kinds: ServedKinds): Change => {
+  const { ref, source } = desired
+  const other = kinds.find(ref)?.version
+  const unreadable = isUnreadable(kinds.incomplete, ref.group)
+  return {
+    ref,
+    action: "waiting",
+    failure: kindNotServed({ ref, source }, other, unreadable),
+  }
+}
+
+const place = (
+  desired: DesiredObject,
+  kinds: ServedKinds,
+  definitions: ReadonlyMap<string, Definition>,
+): Placement | Change => {
+  const { ref, source } = desired
+  const served = kinds.find(ref, ref.version)
+  if (served?.verbs.includes("patch") === false) {
+    return { ref, action: "failed", failure: notAppliable({ ref, source }) }
+  }
+  if (served !== undefined) return served
+  const definition = definitions.get(formatGroupKind(ref))
+  return definition?.versions.includes(ref.version)
+    ? { namespaced: definition.namespaced, definedBy: definition.name }
+    : waiting(desired, kinds)
+}
+
+const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput): Want => {
+  const { owner, policy } = input.rules
+  const fallback = policy.targetNamespace ?? owner.namespace
+  const namespace = placement.namespaced ? desired.ref.namespace || fallback : ""
+  const ref: ObjectRef = { ...desired.ref, namespace }
+  const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey })
+  const appliedBefore = input.settled || input.applied.get(formatRef(ref)) === hash
+  const { definedBy } = placement
+  return {
+    ref,
+    marks: desired.marks,
+    desired,
+    hash,
+    appliedBefore,
+    ...(definedBy === undefined ? {} : { definedBy }),
+  }
+}
+
+export interface Placed {
+  readonly wants: ReadonlyMap<ObjectKey, ReadonlyArray<Want>>
+  readonly unplaced: ReadonlyArray<Change>
+  readonly warnings: ReadonlyArray<string>
+}
+
+const unservedGroups = ({ desired, kinds }: PlaceInput): ReadonlySet<string> =>
+  new Set(desired.filter((d) => !kinds.find(d.ref, d.ref.version)).map((d) => d.ref.group))
+
+/** Fills in or takes away each namespace; objects that name the same place stand together. */
+export const placeAll = (input: PlaceInput): Placed => {
+  const definitions = definitionsOf(input.desired, unservedGroups(input))
+  const wants = new Map<ObjectKey, Array<Want>>()
+  const unplaced: Array<Change> = []
+  const warnings: Array<string> = []
+  for (const desired of input.desired) {
+    const placement = place(desired, input.kinds, definitions)
+    if ("action" in placement) {
+      unplaced.push(placement)
+      continue
+    }
+    warnings.push(...stampWarnings(desired, placement.namespaced))
+    const want = wantOf(desired, placement, input)
+    const key = formatRef(want.ref)
+    const same = wants.get(key)
+    if (same === undefined) wants.set(key, [want])
+    else same.push(want)
+  }
+  return { wants, unplaced, warnings }
+}
