@@ -27,10 +27,12 @@ export class Bare {
     }
   }
 
-  /** One server-side apply of a Deployment. */
+  /** One server-side apply of a Deployment, or of a kind of the core group. */
   async apply(namespace: string, yaml: string): Promise<void> {
-    const object = load(yaml) as { metadata: { name: string } }
-    const path = `/apis/apps/v1/namespaces/${namespace}/deployments/${object.metadata.name}?fieldManager=bare&force=true`
+    const object = load(yaml) as { kind: string; metadata: { name: string } }
+    const group = object.kind === "Deployment" ? "apis/apps/v1" : "api/v1"
+    const place = `${group}/namespaces/${namespace}/${object.kind.toLowerCase()}s`
+    const path = `/${place}/${object.metadata.name}?fieldManager=bare&force=true`
     const answer = await this.#pool.request({
       method: "PATCH",
       path,

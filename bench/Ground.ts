@@ -12,6 +12,8 @@ import { type GitServer, startGitServer } from "../test/gitserver/GitServer.ts"
 const root = join(import.meta.dirname, "..")
 
 export interface Running {
+  /** URL of the liveness probe. */
+  readonly health: string
   readonly pid: () => Promise<number>
   readonly stop: () => Promise<void>
 }
@@ -58,6 +60,7 @@ const startBundle = async (
     return ready?.ok === true ? true : undefined
   })
   return {
+    health: `http://127.0.0.1:${port}/health`,
     pid: () => listenerOf(port),
     stop: () => guarded.stop(30_000),
   }

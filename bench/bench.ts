@@ -6,10 +6,12 @@ import { type Figure, formatTable, plot } from "./figure.ts"
 import { firstApply } from "./first-apply.ts"
 import { type Ground, prepareGround } from "./Ground.ts"
 import { oneChange } from "./one-change.ts"
+import { scale } from "./scale.ts"
 
 const figures: Readonly<Record<string, (ground: Ground) => Promise<ReadonlyArray<Figure>>>> = {
   "first-apply": firstApply,
   "one-change": oneChange,
+  scale,
 }
 
 const results = join(import.meta.dirname, "results")

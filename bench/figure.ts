@@ -50,6 +50,14 @@ export const exact = (input: {
   readonly value: number
 }): Figure => ({ ...input, baseline: "audit log", unit: "", pairs: [] })
 
+/** A plain measurement; without a goal it is only told. */
+export const measured = (input: {
+  readonly name: string
+  readonly unit: string
+  readonly goal: number
+  readonly value: number
+}): Figure => ({ ...input, baseline: "", pairs: [] })
+
 const number = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0))
 const range = (of: Spread | undefined, unit: string): string =>
   of === undefined ? "" : `${number(of.median)} ${unit} (${number(of.min)}–${number(of.max)})`
@@ -58,10 +66,12 @@ const range = (of: Spread | undefined, unit: string): string =>
 export const formatTable = (figures: ReadonlyArray<Figure>): string => {
   const rows = figures.map((figure) => {
     const { name, baseline, unit, goal, value, nopea, bare } = figure
-    const ratio = nopea === undefined ? number(value) : `${value.toFixed(2)} ×`
-    const limit = nopea === undefined ? `${goal}` : `≤ ${goal} ×`
-    const verdict = value <= goal ? "yes" : "no"
-    return `| ${name} | ${range(nopea, unit)} | ${baseline}: ${range(bare, unit)} | ${ratio} | ${limit} | ${verdict} |`
+    const plain = `${number(value)} ${unit}`.trim()
+    const ratio = nopea === undefined ? plain : `${value.toPrecision(3)} ×`
+    const limit = nopea === undefined ? `≤ ${goal} ${unit}`.trim() : `≤ ${goal} ×`
+    const against = bare === undefined ? baseline : `${baseline}: ${range(bare, unit)}`
+    const ends = Number.isNaN(goal) ? ["", ""] : [limit, value <= goal ? "yes" : "no"]
+    return `| ${[name, range(nopea, unit), against, ratio, ...ends].join(" | ")} |`
   })
   const head =
     "| figure | NOPEA: median (min–max) | against, in the same run | value | goal | reached |"
