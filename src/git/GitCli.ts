@@ -1,4 +1,5 @@
 /** The live Git port: git's own plumbing over bare, blobless mirrors. Nothing is ever checked out. */
+import { existsSync } from "node:fs"
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Duration, Effect, Layer, type Scope } from "effect"
@@ -106,16 +107,23 @@ const readBlobs = Effect.fnUntraced(function* (
   return new Map([...first.objects, ...second.objects])
 })
 
-/** The folders, the configuration file, and the environment that every git process gets. */
-const settle = Effect.fnUntraced(function* (
-  options: GitCliOptions,
-): Effect.fn.Return<Environment, GitError> {
-  const home = join(options.dataDir, "home")
-  const configFile = join(options.dataDir, "gitconfig")
-  yield* onDisk(() => mkdir(home, { recursive: true, mode: 0o700 }))
-  yield* onDisk(() => writeFile(configFile, globalConfig(options.allowFileUrls), { mode: 0o600 }))
-  return localEnvironment(options.environment ?? process.env, { home, configFile })
+/** What every git process needs in the data directory; made again where it was lost. */
+const placesIn = ({ dataDir }: GitCliOptions) => ({
+  home: join(dataDir, "home"),
+  configFile: join(dataDir, "gitconfig"),
+  mirrors: join(dataDir, "mirrors"),
 })
+
+const settle = (options: GitCliOptions): Effect.Effect<void, GitError> => {
+  const { home, configFile, mirrors } = placesIn(options)
+  return onDisk(async () => {
+    for (const folder of [home, mirrors]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    await writeFile(configFile, globalConfig(options.allowFileUrls), { mode: 0o600 })
+  })
+}
+
+const isSettled = (options: GitCliOptions): boolean =>
+  Object.values(placesIn(options)).every((place) => existsSync(place))
 
 const make = Effect.fnUntraced(function* (
   options: GitCliOptions,
@@ -123,12 +131,19 @@ const make = Effect.fnUntraced(function* (
   const { allowFileUrls, mirrorMaxBytes, maxPacks = 40, readMaxBytes = 2 ** 28 } = options
   const fetchTimeout = Duration.fromInputUnsafe(options.fetchTimeout ?? "2 minutes")
   const scope = yield* Effect.scope
-  const env = yield* settle(options)
+  const places = placesIn(options)
+  yield* settle(options)
+  const env = localEnvironment(options.environment ?? process.env, places)
   yield* checkVersion(env)
-  const idle = options.mirrorIdle ?? "1 hour"
-  const mirrors = yield* makeMirrors(join(options.dataDir, "mirrors"), idle)
+  const mirrors = yield* makeMirrors(places.mirrors, options.mirrorIdle ?? "1 hour")
   const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls }
-  const open = yield* makeSessions(mirrors, env, limits)
+  const openSession = yield* makeSessions(mirrors, env, limits)
+
+  /** The data directory may be lost at any time; without its configuration git would run with less protection. */
+  const open = (source: GitSource, operation: string) =>
+    Effect.suspend(() => (isSettled(options) ? Effect.void : settle(options))).pipe(
+      Effect.andThen(openSession(source, operation)),
+    )
 
   /** Behind the caller's back: the next fetch waits for it, this one does not. */
   const tidy = (source: GitSource) =>

@@ -498,6 +498,17 @@ describe("the mirror", () => {
     expect((await git.run((g) => g.head(source(repo))))?.sha ?? "none").toMatch(/none|[0-9a-f]{40}/)
   })
 
+  it("is lost with the whole data directory, and made anew with git's own configuration", async () => {
+    const { repo, git, texts } = await synced()
+    const before = await readFile(join(git.dataDir, "gitconfig"), "utf8")
+    await rm(git.dataDir, { recursive: true })
+    const sha = await repo.commit({ "deploy/0.yaml": "n: new\n" })
+    expect((await git.run((g) => g.sync(source(repo), "deploy"))).sha).toBe(sha)
+    const found = await git.run((g) => textsAt(g, source(repo), { commit: sha, path: "deploy" }))
+    expect(found).toEqual({ ...texts, "deploy/0.yaml": "n: new\n" })
+    expect(await readFile(join(git.dataDir, "gitconfig"), "utf8")).toBe(before)
+  })
+
   it("whose fetch was killed without mercy serves the next sync", async () => {
     const { host, repo, git } = await synced()
     const sha = await repo.commit({ "deploy/0.yaml": big(2, 400_000) })
