@@ -1,7 +1,18 @@
 /** The change set: what one sync did, object by object. Status, events and metrics all report from it. */
 import type { Failure } from "./errors.ts"
-import { formatRef, type ObjectRef } from "./object.ts"
+import type { ObjectRef } from "./object.ts"
 
+const ACTIONS = [
+  "created",
+  "configured",
+  "unchanged",
+  "deleted",
+  "healed",
+  "skipped",
+  "waiting",
+  "held",
+  "failed",
+] as const
 /**
  * - `created configured unchanged deleted healed`: done, or found done
  * - `skipped`: left alone on purpose (an annotation, an adoption rule, dry run)
@@ -9,16 +20,7 @@ import { formatRef, type ObjectRef } from "./object.ts"
  * - `held`: the policy says to wait (prune limit, break-glass)
  * - `failed`: see `failure`
  */
-export type Action =
-  | "created"
-  | "configured"
-  | "unchanged"
-  | "deleted"
-  | "healed"
-  | "skipped"
-  | "waiting"
-  | "held"
-  | "failed"
+export type Action = (typeof ACTIONS)[number]
 
 export interface Change {
   readonly ref: ObjectRef
@@ -33,24 +35,12 @@ export type ChangeSet = ReadonlyArray<Change>
 
 export type Counts = Readonly<Record<Action, number>>
 
+/** How many objects had each action. */
 export const count = (changes: ChangeSet): Counts => {
-  const counts: Record<Action, number> = {
-    created: 0,
-    configured: 0,
-    unchanged: 0,
-    deleted: 0,
-    healed: 0,
-    skipped: 0,
-    waiting: 0,
-    held: 0,
-    failed: 0,
-  }
-  for (const change of changes) counts[change.action]++
+  const counts = Object.fromEntries(ACTIONS.map((action) => [action, 0])) as Record<Action, number>
+  for (const { action } of changes) counts[action] += 1
   return counts
 }
 
 export const failuresOf = (changes: ChangeSet): ReadonlyArray<Failure> =>
   changes.flatMap((change) => (change.failure === undefined ? [] : [change.failure]))
-
-/** `created apps/Deployment/shop/api`: one line for logs and tests. */
-export const formatChange = (change: Change): string => `${change.action} ${formatRef(change.ref)}`

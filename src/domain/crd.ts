@@ -35,38 +35,27 @@ const unite = (node: Node): Node => {
   return { ...sides[0], ...rest, nullable: true }
 }
 
-const isSafe = (bound: unknown): boolean => Number.isSafeInteger(bound)
-const isWide = (bound: unknown): boolean => Math.abs(Number(bound)) === Number.MAX_SAFE_INTEGER
+/** An integer is bounded by what a double holds: that says nothing. */
+const isBound = (value: unknown): boolean => Math.abs(Number(value)) < Number.MAX_SAFE_INTEGER
 
-const bounds = (node: Node): Node =>
-  Object.fromEntries(
-    ["minimum", "maximum"].flatMap((key) =>
-      isSafe(node[key]) && !isWide(node[key]) ? [[key, node[key]]] : [],
+const KEYWORDS: Readonly<Record<string, (value: unknown) => unknown>> = {
+  properties: (value) =>
+    Object.fromEntries(
+      Object.entries(value as Node).map(([name, child]) => [name, toStructural(child as Node)]),
     ),
-  )
-
-const children = (node: Node): Node => {
-  const { properties, items, additionalProperties } = node
-  if (isNode(properties)) {
-    const entries = Object.entries(properties).flatMap(([key, child]) =>
-      isNode(child) ? [[key, toStructural(child)]] : [],
-    )
-    return { properties: Object.fromEntries(entries) }
-  }
-  if (isNode(items)) return { items: toStructural(items) }
-  return isNode(additionalProperties)
-    ? { additionalProperties: toStructural(additionalProperties) }
-    : {}
+  items: (value) => toStructural(value as Node),
+  minimum: (value) => (isBound(value) ? value : undefined),
+  maximum: (value) => (isBound(value) ? value : undefined),
+  additionalProperties: () => undefined,
 }
 
 /** JSON Schema as Effect emits it -> structural schema of Kubernetes. */
 const toStructural = (source: Node): Node => {
-  const { minimum, maximum, additionalProperties, ...node } = unite(flatten(source))
-  return {
-    ...node,
-    ...bounds({ minimum, maximum }),
-    ...children({ ...node, additionalProperties }),
-  }
+  const entries = Object.entries(unite(flatten(source))).map(([key, value]) => [
+    key,
+    KEYWORDS[key] === undefined ? value : KEYWORDS[key](value),
+  ])
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined))
 }
 
 const structural = (schema: Schema.Top): Node =>
@@ -77,24 +66,18 @@ const structural = (schema: Schema.Top): Node =>
   )
 
 /** The defaults are whatever the decoder fills in: there is no second list of them. */
-const defaults = (): Node => {
-  const minimal = { url: "https://git.example/repository.git" }
-  const { url: _, ...filled } = Schema.encodeSync(RepositorySpec)(
-    Schema.decodeSync(RepositorySpec)(minimal),
-  )
-  return filled
-}
-
 const specSchema = (): Node => {
   const spec = structural(RepositorySpec)
-  const filled = defaults()
-  const properties = Object.entries(spec["properties"] as Record<string, Node>).map(
-    ([key, node]) => [key, key in filled ? { ...node, default: filled[key] } : node],
-  )
+  const minimal = Schema.decodeSync(RepositorySpec)({ url: "https://git.example/repository.git" })
+  const { url: _, ...filled }: Node = Schema.encodeSync(RepositorySpec)(minimal)
+  const fields = Object.entries(spec["properties"] as Record<string, Node>).map(([key, node]) => [
+    key,
+    key in filled ? { ...node, default: filled[key] } : node,
+  ])
   return {
     ...spec,
     description: "What to sync, how often, and by which rules.",
-    properties: Object.fromEntries(properties),
+    properties: Object.fromEntries(fields),
     [RULES]: SPEC_RULES.map(celOf),
   }
 }
@@ -127,8 +110,10 @@ const schema = (): Node => ({
   ],
 })
 
+type Column = readonly [name: string, type: string, jsonPath: string, priority: number]
+
 /** Columns cannot cut or join text, so `status.summary` holds what COMMIT and RESOURCES show. */
-const COLUMNS: ReadonlyArray<readonly [string, string, string, number]> = [
+const COLUMNS: ReadonlyArray<Column> = [
   ["URL", "string", ".spec.url", 1],
   ["Branch", "string", ".spec.branch", 1],
   ["Phase", "string", ".status.phase", 0],
@@ -140,17 +125,19 @@ const COLUMNS: ReadonlyArray<readonly [string, string, string, number]> = [
   ["Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1],
 ]
 
+const columnOf = ([name, type, jsonPath, priority]: Column): Node => ({
+  name,
+  type,
+  jsonPath,
+  priority,
+})
+
 const version = (): Node => ({
   name: VERSION,
   served: true,
   storage: true,
   subresources: { status: {} },
-  additionalPrinterColumns: COLUMNS.map(([name, type, jsonPath, priority]) => ({
-    name,
-    type,
-    jsonPath,
-    priority,
-  })),
+  additionalPrinterColumns: COLUMNS.map(columnOf),
   schema: { openAPIV3Schema: schema() },
 })
 

@@ -108,13 +108,6 @@ export const formatRef = (ref: Omit<ObjectRef, "version">): ObjectKey =>
     ? `${ref.group}/${ref.kind}/${ref.name}`
     : `${ref.group}/${ref.kind}/${ref.namespace}/${ref.name}`
 
-export const refOf = (object: KubeObject): ObjectRef => ({
-  ...parseApiVersion(object.apiVersion),
-  kind: object.kind,
-  namespace: object.metadata.namespace ?? "",
-  name: object.metadata.name,
-})
-
 /** ES2027; not in TypeScript's library yet. https://github.com/tc39/proposal-json-parse-with-source */
 const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => object }
 

@@ -26,6 +26,13 @@ export const matches = (pattern: RegExp, message: string): Rule<string> => ({
   holds: (text) => pattern.test(text),
 })
 
+/** The contrary of `matches`. */
+export const avoids = (pattern: RegExp, message: string): Rule<string> => ({
+  cel: `!self.matches(r'${pattern.source}')`,
+  message,
+  holds: (text) => !pattern.test(text),
+})
+
 const NAME_PART = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 /** The name of a Secret, ServiceAccount or custom resource. */
@@ -56,9 +63,10 @@ export const ReferenceName = Schema.String.check(
       "must be a Git reference name: no spaces, no control characters, none of ~^:?*[\\, and no leading - / .",
     ),
   ),
-  check({
-    cel: "!self.contains('..') && !self.contains('//') && !self.contains('@{') && !self.matches(r'([/.]|[.]lock)$')",
-    message: "must be a Git reference name: no .., // or @{, and it ends in none of / . .lock",
-    holds: (text) => !/\.\.|\/\/|@\{|[/.]$|\.lock$/u.test(text),
-  }),
+  check(
+    avoids(
+      /\.\.|\/\/|@\{|[/.]$|\.lock$/u,
+      "must be a Git reference name: no .., // or @{, and it ends in none of / . .lock",
+    ),
+  ),
 )

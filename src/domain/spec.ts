@@ -1,7 +1,7 @@
 /** What a GitRepository asks for: every field with its check, its default and its text for `kubectl explain`. */
 import { Exit, Schema } from "effect"
 import { goDuration } from "./duration.ts"
-import { check, Label, matches, Name, ReferenceName, type Rule } from "./rules.ts"
+import { avoids, check, Label, matches, Name, ReferenceName, type Rule } from "./rules.ts"
 
 /** The description belongs to the side that users write, so it goes in before any default. */
 const described = <S extends Schema.Top>(description: string, schema: S): S =>
@@ -30,22 +30,19 @@ const Url = Schema.String.check(
     ),
   ),
   check(matches(/^[^\p{Cc}\p{Z}]*$/u, "must not contain spaces or control characters")),
-  check({
-    cel: "!self.matches(r'^https?://[^/]*@') && !self.matches(r'^[a-z]+://[^/@]*:[^/]*@')",
-    message: "must not contain credentials: put them into a Secret and name it in spec.secretRef",
-    holds: (url) => !/^https?:\/\/[^/]*@|^[a-z]+:\/\/[^/@]*:[^/]*@/u.test(url),
-  }),
+  check(
+    avoids(
+      /^https?:\/\/[^/]*@|^[a-z]+:\/\/[^/@]*:[^/]*@/u,
+      "must not contain credentials: put them into a Secret and name it in spec.secretRef",
+    ),
+  ),
 )
 
 const Path = Schema.String.check(
   Schema.isMinLength(1),
   Schema.isMaxLength(1024),
   check(matches(/^[^/]/u, "must be relative to the root of the repository: no leading /")),
-  check({
-    cel: "!self.matches(r'(^|/)[.][.](/|$)')",
-    message: "must not leave the repository: no .. in it",
-    holds: (path) => !/(^|\/)\.\.(\/|$)/u.test(path),
-  }),
+  check(avoids(/(^|\/)\.\.(\/|$)/u, "must not leave the repository: no .. in it")),
   check(matches(/^[^\p{Cc}\x5C]*$/u, "must not contain backslashes or control characters")),
 )
 
@@ -109,6 +106,7 @@ const Ignore = Schema.Struct({
 })
 
 const Flag = Schema.Boolean
+const Interval = goDuration("1s", "576h")
 
 export const RepositorySpec = Schema.Struct({
   url: described(
@@ -121,11 +119,11 @@ export const RepositorySpec = Schema.Struct({
   interval: withDefault(
     "5m",
     "How often Git is asked for a new commit, as `30s`, `5m` or `1h30m`.",
-    goDuration("1s", "576h"),
+    Interval,
   ),
   reconcileInterval: optional(
     "How often everything is compared with the cluster again, behind the watch that notices drift at once. Default: twice the interval.",
-    goDuration("1s", "576h"),
+    Interval,
   ),
   timeout: withDefault("3m", "How long one sync may take.", goDuration("1s", "24h")),
   targetNamespace: optional(
