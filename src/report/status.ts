@@ -42,8 +42,8 @@ const judged = (before: RepositoryStatus, verdict: Verdict, at: Moment): Reposit
   return withConditions(status, news, at)
 }
 
-/** These look whether there is something to do; when there is nothing, nothing is written. */
-const QUIET: ReadonlySet<TriggerKind> = new Set(["poll", "reconcile", "drift", "retry", "startup"])
+/** Somebody waits to see it begin. All others look whether there is something to do; where there is nothing, nothing is written. */
+const AWAITED: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
 
 /** A sync is under way. Whether the last one left things ready still holds. */
 export const whileSyncing = (
@@ -52,7 +52,7 @@ export const whileSyncing = (
   at: Moment,
 ): RepositoryStatus => {
   const isFirst = conditionOf(before, "Ready") === undefined
-  if (QUIET.has(trigger) && !isFirst) return before
+  if (!isFirst && !AWAITED.has(trigger)) return before
   const ready = {
     status: "Unknown",
     reason: "Progressing",

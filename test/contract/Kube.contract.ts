@@ -274,7 +274,7 @@ export const kubeContract = (title: string, setting: () => Setting): void => {
 
   describe(`${title}: patch`, () => {
     test(
-      "merge patch sets and removes; a patch of the status leaves the rest, and the other way round",
+      "merge patch sets and removes; a patch of the status leaves the rest, a uid too, and the other way round",
       Effect.gen(function* () {
         const { kube, namespace } = yield* prepare
         const { group, kind, version } = setting().custom
@@ -297,6 +297,12 @@ export const kubeContract = (title: string, setting: () => Setting): void => {
         expect(second).toMatchObject({ spec: { a: "1", c: "1" }, status })
         expect(second["spec"]).not.toHaveProperty("b")
         expect(second.metadata.generation).toBe(2)
+        const foreign = { metadata: { uid: "another" }, status: { phase: "Failed" } }
+        const third = yield* kube.mergePatch(me, type, name, foreign, "status")
+        expect(third).toMatchObject({
+          metadata: { uid: first.metadata.uid },
+          status: foreign.status,
+        })
       }),
     )
 

@@ -417,7 +417,7 @@ const make = Effect.gen(function* () {
   const isWithStatus = (type: ResourceType): boolean =>
     type.group !== "" || type.kind === "Namespace"
 
-  /** As the API server does for kinds with a status subresource: each side sees its own part only. */
+  /** As the API server does for kinds with a status subresource: each side sees its own part only, the status not even a uid. */
   const split = (
     type: ResourceType,
     live: KubeObject,
@@ -425,12 +425,8 @@ const make = Effect.gen(function* () {
     part?: "status",
   ): unknown => {
     if (part === "status") {
-      const { uid, resourceVersion } = patched.metadata
-      return {
-        ...live,
-        metadata: { ...live.metadata, uid, resourceVersion },
-        status: patched["status"],
-      }
+      const { resourceVersion } = patched.metadata
+      return { ...live, metadata: { ...live.metadata, resourceVersion }, status: patched["status"] }
     }
     if (!isWithStatus(type)) return patched
     const { status: _, ...rest } = patched
