@@ -4,8 +4,8 @@
  */
 import { Worker } from "node:worker_threads"
 import { Cause, type Duration, Effect, Exit, Option, Pool, Queue, Result, type Scope } from "effect"
-import { type Format, onlyFailures, type Parsed, stalled } from "./parsed.ts"
-import type { Batch } from "./thread.ts"
+import { onlyFailures, type Parsed, stalled } from "./parsed.ts"
+import type { Job } from "./thread.ts"
 
 export interface ThreadOptions {
   /** Most threads at a time; none runs while there is nothing to do. */
@@ -14,12 +14,6 @@ export interface ThreadOptions {
   readonly timeout: Duration.Input
   /** JavaScript heap of one thread. Buffers are outside it: the size of files and batches bounds those. */
   readonly memoryMb: number
-}
-
-/** One file that has to be parsed. */
-export interface Job {
-  readonly bytes: Uint8Array
-  readonly format: Format
 }
 
 export interface Threads {
@@ -75,27 +69,16 @@ const startThread = (
     ({ worker }) => Effect.promise(() => worker.terminate()),
   )
 
-const pack = (jobs: ReadonlyArray<Job>): Batch => {
-  const bytes = new Uint8Array(jobs.reduce((sum, job) => sum + job.bytes.length, 0))
-  let start = 0
-  for (const job of jobs) {
-    bytes.set(job.bytes, start)
-    start += job.bytes.length
-  }
-  return { bytes, files: jobs.map((job) => ({ size: job.bytes.length, format: job.format })) }
-}
-
+/** Each file counts for at least its share of a batch, so that both bounds hold. */
 const batchesOf = (jobs: ReadonlyArray<Job>): ReadonlyArray<ReadonlyArray<Job>> => {
   const batches: Array<Array<Job>> = []
-  let size = 0
+  let room = 0
   for (const job of jobs) {
-    const last = batches.at(-1)
-    if (last === undefined || last.length >= BATCH_FILES || size + job.bytes.length > BATCH_BYTES) {
+    room -= Math.max(job.bytes.length, BATCH_BYTES / BATCH_FILES)
+    if (room >= 0) batches.at(-1)?.push(job)
+    else {
       batches.push([job])
-      size = job.bytes.length
-    } else {
-      last.push(job)
-      size += job.bytes.length
+      room = BATCH_BYTES - job.bytes.length
     }
   }
   return batches
@@ -126,8 +109,12 @@ export const makeThreads: (options: ThreadOptions) => Effect.Effect<Threads, nev
     const converse = (thread: Thread, jobs: ReadonlyArray<Job>, answers: Array<Parsed>) =>
       Effect.gen(function* () {
         if (thread.worker.threadId < 0) return yield* Effect.fail<Death>("stale")
-        const batch = pack(jobs)
-        thread.worker.postMessage(batch, [batch.bytes.buffer as ArrayBuffer])
+        // Copies: a view would take along the whole buffer that it looks into.
+        const batch = jobs.map(({ bytes, format }) => ({ bytes: new Uint8Array(bytes), format }))
+        thread.worker.postMessage(
+          batch,
+          batch.map(({ bytes }) => bytes.buffer),
+        )
         while (answers.length < jobs.length) {
           const more = yield* Effect.timeoutOption(Queue.takeAll(thread.inbox), options.timeout)
           if (Option.isNone(more)) return yield* Effect.fail<Death>("late")

@@ -1,6 +1,5 @@
 /** A document -> objects fit to apply: lists flattened, identity and metadata checked, leftovers dropped. */
 import { createHash } from "node:crypto"
-import type { Failure } from "../domain/errors.ts"
 import {
   canonical,
   formatRef,
@@ -10,15 +9,8 @@ import {
   parseApiVersion,
 } from "../domain/object.ts"
 import { dropLeftovers } from "./leftovers.ts"
-import {
-  type Document,
-  isMapping,
-  join,
-  onlyFailures,
-  type Parsed,
-  showKey,
-  stalled,
-} from "./parsed.ts"
+import { isMapping, join, onlyFailures, type Parsed, showKey, stalled } from "./parsed.ts"
+import type { Document } from "./tree.ts"
 
 const MAX_NAME = 253
 /** What would change the path of a request: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#path-segment-names */
@@ -32,122 +24,110 @@ const typeName = (value: Json): string => {
 }
 
 /** Missing, null and "" all mean: not there. */
-const isAbsent = (value: Json | undefined): boolean =>
-  value === undefined || value === null || value === ""
-
-/** One object of a document, on its way through the checks. */
-interface Candidate {
-  readonly object: JsonObject
-  readonly line: number
-  readonly document: Document
-}
+const isAbsent = (value: Json | undefined): boolean => (value ?? "") === ""
 
 /** What to call an object that may have no name yet. */
-const nameOf = ({ object }: Candidate): string => {
+const nameOf = (object: JsonObject): string => {
   const kind = typeof object["kind"] === "string" ? object["kind"] : "object"
   const name = isMapping(object["metadata"]) ? object["metadata"]["name"] : undefined
   return typeof name === "string" && name !== "" ? `${kind} ${showKey(name)}` : `the ${kind}`
 }
 
-const fault = (
-  candidate: Candidate,
-  [code, what, fix]: readonly [code: string, what: string, fix: string],
-  line = candidate.line,
-): Failure =>
-  stalled(code, `${nameOf(candidate)} ${what}`, fix, {
-    document: candidate.document.document,
-    line,
-  })
+/** What an object is or has that it must not; `key` of `holder` is where, the object itself if there is none. */
+interface Fault {
+  readonly code: string
+  readonly what: string
+  readonly fix: string
+  readonly holder?: JsonObject
+  readonly key?: string
+}
 
-const missing = (candidate: Candidate, metadata: JsonObject): ReadonlyArray<Failure> => {
+const missing = (object: JsonObject, metadata: JsonObject): Fault | undefined => {
   if (isAbsent(metadata["name"]) && !isAbsent(metadata["generateName"])) {
     const fix = "give it a metadata.name: an object without one can be neither compared nor pruned"
-    return [fault(candidate, ["NOPEA-R018", "has generateName and no name", fix])]
+    return { code: "NOPEA-R018", what: "has generateName and no name", fix }
   }
-  const lacking = ["apiVersion", "kind"].filter((field) => isAbsent(candidate.object[field]))
+  const lacking = ["apiVersion", "kind"].filter((field) => isAbsent(object[field]))
   if (isAbsent(metadata["name"])) lacking.push("metadata.name")
-  if (lacking.length === 0) return []
+  if (lacking.length === 0) return undefined
   const fix = "add what is missing; a file that is no Kubernetes object belongs outside the path"
-  return [fault(candidate, ["NOPEA-R017", `has no ${lacking.join(" and no ")}`, fix])]
+  return { code: "NOPEA-R017", what: `has no ${lacking.join(" and no ")}`, fix }
 }
 
-/** A field of the wrong type: `holder[key]`, called `path`. */
-const wrong = (candidate: Candidate, holder: JsonObject, key: string, path: string): Failure => {
-  const type = typeName(holder[key] as Json)
-  const isRecord = /^metadata(?:\.labels|\.annotations)?$/u.test(path)
-  const what = `has ${type} as ${path}, ${isRecord ? "not a mapping" : "not text"}`
-  const fix = isRecord ? "write it as key: value lines" : "quote the value"
-  return fault(candidate, ["NOPEA-R019", what, fix], candidate.document.lineOf(holder, key))
+const malformed = (holder: JsonObject, key: string, what: string, fix: string): Fault => ({
+  code: "NOPEA-R019",
+  what: `has ${what}`,
+  fix,
+  holder,
+  key,
+})
+
+const notMapping = (holder: JsonObject, key: string, path: string): Fault => {
+  const what = `${typeName(holder[key] as Json)} as ${path}, not a mapping`
+  return malformed(holder, key, what, "write it as key: value lines")
 }
 
-const wrongTexts = (candidate: Candidate, metadata: JsonObject): ReadonlyArray<Failure> =>
-  [
-    [candidate.object, "apiVersion", "apiVersion"] as const,
-    [candidate.object, "kind", "kind"] as const,
-    [metadata, "name", "metadata.name"] as const,
-    [metadata, "namespace", "metadata.namespace"] as const,
-  ]
-    .filter(([holder, key]) => !isAbsent(holder[key]) && typeof holder[key] !== "string")
-    .map(([holder, key, path]) => wrong(candidate, holder, key, path))
+/** The fields that are there and are no text. */
+const notTexts = (
+  holder: JsonObject,
+  keys: ReadonlyArray<string>,
+  pathOf: (key: string) => string,
+): ReadonlyArray<Fault> =>
+  keys
+    .filter((key) => typeof (holder[key] ?? "") !== "string")
+    .map((key) => {
+      const what = `${typeName(holder[key] as Json)} as ${pathOf(key)}, not text`
+      return malformed(holder, key, what, "quote the value")
+    })
 
-const wrongRecord = (candidate: Candidate, metadata: JsonObject, field: string) => {
+const wrongRecord = (metadata: JsonObject, field: string): ReadonlyArray<Fault> => {
   const record = metadata[field] ?? {}
-  if (!isMapping(record)) return [wrong(candidate, metadata, field, `metadata.${field}`)]
-  return Object.keys(record)
-    .filter((key) => record[key] !== null && typeof record[key] !== "string")
-    .map((key) => wrong(candidate, record, key, `metadata.${field}[${showKey(key)}]`))
+  return isMapping(record)
+    ? notTexts(record, Object.keys(record), (key) => `metadata.${field}[${showKey(key)}]`)
+    : [notMapping(metadata, field, `metadata.${field}`)]
 }
 
-const wrongForm = (candidate: Candidate, metadata: JsonObject): ReadonlyArray<Failure> => {
-  const { object, document } = candidate
+const wrongForm = (object: JsonObject, metadata: JsonObject): ReadonlyArray<Fault> => {
   const { apiVersion } = object
-  const found: Array<Failure> = []
+  const found: Array<Fault> = []
   if (typeof apiVersion === "string" && !/^[^/]+(?:\/[^/]+)?$/u.test(apiVersion)) {
-    const texts = ["NOPEA-R019", "has no valid apiVersion", "write it as v1 or apps/v1"] as const
-    found.push(fault(candidate, texts, document.lineOf(object, "apiVersion")))
+    const fix = "write it as v1 or apps/v1"
+    found.push(malformed(object, "apiVersion", "no valid apiVersion", fix))
   }
   if (String(metadata["name"]).length > MAX_NAME) {
-    const what = `has a metadata.name of more than ${MAX_NAME} characters`
-    const texts = ["NOPEA-R019", what, "shorten it"] as const
-    found.push(fault(candidate, texts, document.lineOf(metadata, "name")))
+    const what = `a metadata.name of more than ${MAX_NAME} characters`
+    found.push(malformed(metadata, "name", what, "shorten it"))
   }
   for (const field of ["name", "namespace"]) {
     if (!NO_SEGMENT.test(String(metadata[field] ?? ""))) continue
-    const what = `has a metadata.${field} that is . or .., or holds / or %`
-    const texts = ["NOPEA-R019", what, "write a name, without a path"] as const
-    found.push(fault(candidate, texts, document.lineOf(metadata, field)))
+    const what = `a metadata.${field} that is . or .., or holds / or %`
+    found.push(malformed(metadata, field, what, "write a name, without a path"))
   }
   return found
 }
 
 /** Everything that is wrong with an object. */
-const faults = (candidate: Candidate): ReadonlyArray<Failure> => {
-  const { object } = candidate
+const faultsOf = (object: JsonObject): ReadonlyArray<Fault> => {
   if (isMapping(object["sops"])) {
+    const what = "is encrypted with SOPS, which is not decrypted yet"
     const fix =
       "keep it out of the path, or use an operator such as External Secrets or Sealed Secrets"
-    return [
-      fault(candidate, ["NOPEA-R021", "is encrypted with SOPS, which is not decrypted yet", fix]),
-    ]
+    return [{ code: "NOPEA-R021", what, fix }]
   }
   const metadata = object["metadata"] ?? {}
-  if (!isMapping(metadata)) return [wrong(candidate, object, "metadata", "metadata")]
-  const absent = missing(candidate, metadata)
-  if (absent.length > 0) return absent
+  if (!isMapping(metadata)) return [notMapping(object, "metadata", "metadata")]
+  const absent = missing(object, metadata)
+  if (absent !== undefined) return [absent]
   return [
-    ...wrongTexts(candidate, metadata),
-    ...wrongForm(candidate, metadata),
-    ...wrongRecord(candidate, metadata, "labels"),
-    ...wrongRecord(candidate, metadata, "annotations"),
+    ...notTexts(object, ["apiVersion", "kind"], (key) => key),
+    ...notTexts(metadata, ["name", "namespace"], (key) => `metadata.${key}`),
+    ...wrongForm(object, metadata),
+    ...wrongRecord(metadata, "labels"),
+    ...wrongRecord(metadata, "annotations"),
   ]
 }
 
-const texts = (record: Json | undefined): Record<string, string> =>
-  isMapping(record)
-    ? Object.fromEntries(Object.entries(record).map(([key, value]) => [key, String(value ?? "")]))
-    : {}
-
-const accept = ({ object: source, document, line }: Candidate): Parsed => {
+const accept = (source: JsonObject, document: number, line: number): Parsed => {
   const { object, warnings } = dropLeftovers(source)
   const metadata = object["metadata"] as JsonObject
   const ref = {
@@ -158,9 +138,10 @@ const accept = ({ object: source, document, line }: Candidate): Parsed => {
   }
   const json = canonical(object)
   const digest = createHash("sha256").update(json).digest("hex")
-  const marks = marksOf(texts(metadata["annotations"]))
+  const annotations = Object.entries(metadata["annotations"] ?? {})
+  const marks = marksOf(Object.fromEntries(annotations.map(([key, text]) => [key, text ?? ""])))
   return {
-    objects: [{ ref, json, digest, marks, document: document.document, line }],
+    objects: [{ ref, json, digest, marks, document, line }],
     failures: [],
     warnings: warnings.map((text) => ({ line, text: `${formatRef(ref)}: ${text}` })),
   }
@@ -180,36 +161,39 @@ const inherit = (list: JsonObject, item: Json): Json => {
   return { ...item, apiVersion: list["apiVersion"] ?? "", kind }
 }
 
-const checkList = (candidate: Candidate): Parsed => {
-  const { object: list, document } = candidate
-  const items = list["items"] ?? []
-  if (!Array.isArray(items)) {
-    const texts = [
-      "NOPEA-R020",
-      "has items that are no list",
-      "begin each item with a dash",
-    ] as const
-    return onlyFailures(fault(candidate, texts, document.lineOf(list, "items")))
-  }
-  return join(
-    items.map((item: Json) => {
-      const first = isMapping(item) ? (Object.keys(item)[0] ?? "") : ""
-      return checkValue(inherit(list, item), document, document.lineOf(item, first))
-    }),
-  )
-}
+const notList = (list: JsonObject): Fault => ({
+  code: "NOPEA-R020",
+  what: "has items that are no list",
+  fix: "begin each item with a dash",
+  holder: list,
+  key: "items",
+})
 
 const checkValue = (value: Json, document: Document, line: number): Parsed => {
+  const at = { document: document.document, line }
   if (!isMapping(value)) {
     const reason = `the document is ${typeName(value)}, not a Kubernetes object`
     const fix =
       "write a mapping with apiVersion, kind and metadata, or move the file out of the path"
-    return onlyFailures(stalled("NOPEA-R016", reason, fix, { document: document.document, line }))
+    return onlyFailures(stalled("NOPEA-R016", reason, fix, at))
   }
-  const candidate = { object: value, document, line }
-  if (isList(value)) return checkList(candidate)
-  const found = faults(candidate)
-  return found.length > 0 ? onlyFailures(...found) : accept(candidate)
+  const items = isList(value) ? (value["items"] ?? []) : undefined
+  if (Array.isArray(items)) {
+    return join(
+      items.map((item: Json) => {
+        const first = isMapping(item) ? (Object.keys(item)[0] ?? "") : ""
+        return checkValue(inherit(value, item), document, document.lineOf(item, first))
+      }),
+    )
+  }
+  const faults = items === undefined ? faultsOf(value) : [notList(value)]
+  if (faults.length === 0) return accept(value, at.document, line)
+  return onlyFailures(
+    ...faults.map(({ code, what, fix, holder, key = "" }) => {
+      const place = holder === undefined ? at : { ...at, line: document.lineOf(holder, key) }
+      return stalled(code, `${nameOf(value)} ${what}`, fix, place)
+    }),
+  )
 }
 
 /** The objects of one document, or what is wrong with them. */

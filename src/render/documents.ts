@@ -10,7 +10,7 @@ export interface Piece {
 
 /** YAML ends a document at such a line wherever it stands, also inside quotes: https://yaml.org/spec/1.2.2/#rule-c-forbidden */
 const MARKER = /(?<![^\n\r])(?:---|\.\.\.)(?![^ \t\r\n])/gu
-const BREAK = /\r\n|\r|\n/gu
+export const BREAK = /\r\n|\r|\n/gu
 
 const countLines = (text: string): number => text.match(BREAK)?.length ?? 0
 

@@ -11,63 +11,34 @@ export interface Selection {
 }
 
 const MANIFEST = /\.(?:ya?ml|json)$/u
-const KUSTOMIZATION = /^(?:kustomization\.ya?ml|Kustomization)$/u
-const CHART = "Chart.yaml"
+/** What a folder of these holds is not a folder of manifests. */
+const BARRIER = /(?:^|\/)(?:Chart\.yaml|kustomization\.ya?ml|Kustomization)$/u
 /** What Flux leaves out of its artifacts by default: files of continuous integration. */
-const CI = /^(?:appveyor\.yml|cloudbuild\.yaml|codeship-(?:services|steps)\.yml)$/u
+const CI = /(?:^|\/)(?:appveyor\.yml|cloudbuild\.yaml|codeship-(?:services|steps)\.yml)$/u
+/** Down to the first name that begins with a dot. */
+const HIDDEN = /^(?:[^./][^/]*\/)*\.[^/]*/u
 /** Hidden names that are never meant as manifests; other hidden manifests get a warning. */
 const TOOLING =
-  /^\.(?:git|circleci|travis|drone|goreleaser|sops|flux|pre-commit|vscode|idea|devcontainer|yamllint|helm)/u
+  /(?:^|\/)\.(?:git|circleci|travis|drone|goreleaser|sops|flux|pre-commit|vscode|idea|devcontainer|yamllint|helm)/u
 
 /** `a/b/c.yaml` -> `a/b`; the root is `""`. */
 const folderOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("/"), 0))
-const baseOf = (path: string): string => path.slice(path.lastIndexOf("/") + 1)
-const isBelow = (path: string, folder: string): boolean =>
-  folder === "" || path === folder || path.startsWith(`${folder}/`)
 
-const notRendered = (entry: TreeEntry, root: string): Failure => {
-  const folder = folderOf(entry.path)
-  if (baseOf(entry.path) === CHART) {
+const notRendered = (file: string, root: string): Failure => {
+  if (file.endsWith("Chart.yaml")) {
     const fix = "render the chart in CI and commit the result, or move it out of the path"
-    return stalled("NOPEA-R002", "Helm charts are not rendered yet", fix, { file: entry.path })
+    return stalled("NOPEA-R002", "Helm charts are not rendered yet", fix, { file })
   }
   const fix =
-    folder === root
+    folderOf(file) === root
       ? "render it in CI and commit the result, or choose a path without a kustomization"
       : "choose a path without a kustomization in it"
-  const reason = "Kustomize is not rendered by this version"
-  return stalled("NOPEA-R001", reason, fix, { file: entry.path })
+  return stalled("NOPEA-R001", "Kustomize is not rendered by this version", fix, { file })
 }
 
-const notFollowed = (entry: TreeEntry): Failure =>
-  stalled(
-    "NOPEA-R003",
-    "a symbolic link is not followed",
-    "commit the file itself, or remove the link",
-    { file: entry.path },
-  )
-
-/** The first hidden part below the root, as a path; `undefined`: all is visible. */
-const hiddenPart = (path: string, root: string): string | undefined => {
-  const parts = path.split("/")
-  const start = root === "" ? 0 : root.split("/").length
-  const at = parts.findIndex((part, index) => index >= start && part.startsWith("."))
-  return at < 0 ? undefined : parts.slice(0, at + 1).join("/")
-}
-
-const asides = (entries: ReadonlyArray<TreeEntry>, root: string): ReadonlyArray<string> => {
-  const hidden = entries
-    .filter(({ path }) => MANIFEST.test(path))
-    .map(({ path }) => hiddenPart(path, root))
-    .filter((part) => part !== undefined && !TOOLING.test(baseOf(part)))
-  const seen = entries.filter(({ path }) => hiddenPart(path, root) === undefined)
-  const links = seen.filter(({ mode, path }) => mode === "symlink" && !MANIFEST.test(path))
-  const modules = seen.filter(({ mode }) => mode === "submodule")
-  return [
-    ...new Set(hidden.map((part) => `${part}: not rendered, because its name begins with a dot`)),
-    ...links.map(({ path }) => `${path}: a symbolic link is not followed`),
-    ...modules.map(({ path }) => `${path}: a submodule is not followed`),
-  ]
+const notFollowed = (file: string): Failure => {
+  const fix = "commit the file itself, or remove the link"
+  return stalled("NOPEA-R003", "a symbolic link is not followed", fix, { file })
 }
 
 /** `./deploy/` -> `deploy`; the root is `""`. */
@@ -85,37 +56,46 @@ export const normalPath = (path: string): string =>
  */
 export const select = (path: string, all: ReadonlyArray<TreeEntry>): Selection => {
   const root = normalPath(path)
+  const prefix = root === "" ? "" : `${root}/`
   const entries = all
-    .filter((entry) => isBelow(entry.path, root))
+    .filter((entry) => entry.path === root || entry.path.startsWith(prefix))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-  const visible = entries.filter((entry) => hiddenPart(entry.path, root) === undefined)
-  const barriers = visible.filter(({ path, mode }) => {
-    const base = baseOf(path)
-    return mode !== "submodule" && (base === CHART || KUSTOMIZATION.test(base))
-  })
-  const folders = new Set(barriers.map((entry) => folderOf(entry.path)))
+  const hiddenPart = (entry: TreeEntry) => HIDDEN.exec(entry.path.slice(prefix.length))?.[0]
+  const visible = entries.filter((entry) => hiddenPart(entry) === undefined)
+  const blobs = visible.filter(({ mode }) => mode !== "submodule")
+  const barriers = blobs.map((entry) => entry.path).filter((each) => BARRIER.test(each))
+  const folders = new Set(barriers.map(folderOf))
   const isShut = (folder: string): boolean =>
     folders.has(folder) || (folder !== "" && isShut(folderOf(folder)))
-  const outermost = barriers.filter(({ path }) => {
-    const folder = folderOf(path)
-    return folder === "" || !isShut(folderOf(folder))
-  })
-  const manifests = visible.filter(
-    ({ path, mode }) =>
-      mode !== "submodule" &&
-      MANIFEST.test(path) &&
-      !CI.test(baseOf(path)) &&
-      !isShut(folderOf(path)),
+  const isOutermost = (folder: string) => folder === "" || !isShut(folderOf(folder))
+  const manifests = blobs.filter(
+    (entry) => MANIFEST.test(entry.path) && !CI.test(entry.path) && !isShut(folderOf(entry.path)),
   )
-  const [links, files] = [true, false].map((isLink) =>
-    manifests.filter(({ mode }) => (mode === "symlink") === isLink),
-  ) as [Array<TreeEntry>, Array<TreeEntry>]
+  const links = manifests.filter(({ mode }) => mode === "symlink")
+  const hidden = entries
+    .filter((entry) => MANIFEST.test(entry.path))
+    .map(hiddenPart)
+    .filter((part) => part !== undefined && !TOOLING.test(part))
   return {
-    files: files.map((entry) => ({
-      entry,
-      format: entry.path.endsWith(".json") ? "json" : "yaml",
-    })),
-    failures: [...outermost.map((entry) => notRendered(entry, root)), ...links.map(notFollowed)],
-    warnings: asides(entries, root),
+    files: manifests
+      .filter(({ mode }) => mode !== "symlink")
+      .map((entry) => ({ entry, format: entry.path.endsWith(".json") ? "json" : "yaml" })),
+    failures: [
+      ...barriers
+        .filter((file) => isOutermost(folderOf(file)))
+        .map((file) => notRendered(file, root)),
+      ...links.map((entry) => notFollowed(entry.path)),
+    ],
+    warnings: [
+      ...new Set(
+        hidden.map((part) => `${prefix}${part}: not rendered, because its name begins with a dot`),
+      ),
+      ...blobs
+        .filter(({ mode, path: link }) => mode === "symlink" && !MANIFEST.test(link))
+        .map((entry) => `${entry.path}: a symbolic link is not followed`),
+      ...visible
+        .filter(({ mode }) => mode === "submodule")
+        .map((entry) => `${entry.path}: a submodule is not followed`),
+    ],
   }
 }

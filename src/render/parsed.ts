@@ -21,18 +21,6 @@ export interface Parsed {
 /** How blobs of this name are read: JSON strictly, everything else as YAML. */
 export type Format = "yaml" | "json"
 
-/** One document that could be read. */
-export interface Document {
-  readonly value: Json
-  /** From 1. */
-  readonly document: number
-  /** Line of its content. */
-  readonly line: number
-  /** Line of a mapping's key; `line` where unknown. */
-  readonly lineOf: (mapping: Json, key: string) => number
-  readonly warnings: ReadonlyArray<Warning>
-}
-
 /** A failure that only another commit can cure. Its texts name keys and lines, never values: those may be secret. */
 export const stalled = (
   code: string,

@@ -3,6 +3,7 @@
  * less sexagesimal numbers and dates, plus Go's number syntax.
  * https://github.com/yaml/go-yaml/blob/v2/resolve.go
  */
+import type { Json } from "../domain/object.ts"
 
 /** `number` may be infinite or NaN, which JSON has no word for. Integers beyond ±2^53 are `bigint`. */
 export type Scalar = null | boolean | number | bigint | string
@@ -97,13 +98,6 @@ export const resolveTagged = (tag: string, text: string): Scalar | undefined => 
   return accepts(value) ? value : undefined
 }
 
-/** The value of a JSON literal; the text is known to be one. */
-export const resolveJson = (text: string): Scalar => {
-  if (text === "null") return null
-  if (text === "true" || text === "false") return text === "true"
-  return DECIMAL.test(text) ? narrow(BigInt(text)) : Number(text) + 0
-}
-
 /** Go's `strconv.FormatFloat(value, 'g', -1, 32)`. */
 const floatKey = (value: number): string => {
   const single = Math.fround(value)
@@ -118,11 +112,12 @@ const floatKey = (value: number): string => {
   return `${digits}e${exponent < 0 ? "-" : "+"}${size}`
 }
 
-/** A scalar as a mapping's key: always text. `undefined`: kubectl has no such key. */
-export const keyOf = (value: Scalar, source: string): string | undefined => {
-  if (value === null) return undefined
-  if (typeof value === "string") return value
-  if (typeof value === "boolean") return String(value)
-  if (integer(source.replaceAll("_", "")) === undefined) return floatKey(Number(value))
+/** A value as a mapping's key: always text. `undefined`: kubectl has no such key. */
+export const keyOf = (value: Json | undefined, source?: string): string | undefined => {
+  if (value === undefined || typeof value === "object") return undefined
+  if (typeof value === "string" || typeof value === "boolean") return String(value)
+  if (integer((source ?? String(value)).replaceAll("_", "")) === undefined) {
+    return floatKey(Number(value))
+  }
   return value > MAX_INT64 ? undefined : String(value)
 }

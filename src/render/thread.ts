@@ -3,16 +3,12 @@ import { parentPort } from "node:worker_threads"
 import type { Format } from "./parsed.ts"
 import { parseFile } from "./yaml.ts"
 
-/** Several files in one buffer, so that one transfer moves them all. */
-export interface Batch {
+/** One file that has to be parsed. */
+export interface Job {
   readonly bytes: Uint8Array
-  readonly files: ReadonlyArray<{ readonly size: number; readonly format: Format }>
+  readonly format: Format
 }
 
-parentPort?.on("message", ({ bytes, files }: Batch) => {
-  let start = 0
-  for (const { size, format } of files) {
-    parentPort?.postMessage(parseFile(bytes.subarray(start, start + size), format))
-    start += size
-  }
+parentPort?.on("message", (batch: ReadonlyArray<Job>) => {
+  for (const { bytes, format } of batch) parentPort?.postMessage(parseFile(bytes, format))
 })

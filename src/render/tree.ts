@@ -1,198 +1,227 @@
 /** One document's parser events -> a JSON tree: keys as text, anchors and merge keys expanded within a budget. */
 import {
+  type AliasEvent,
+  type DocumentEvent,
   EVENT_ID,
   type Event,
   getScalarValue,
-  type MappingEvent,
+  type PopEvent,
   SCALAR_STYLE,
   type ScalarEvent,
-  type SequenceEvent,
 } from "js-yaml"
-import type { Json } from "../domain/object.ts"
+import type { Json, JsonObject } from "../domain/object.ts"
+import { lineIndex, type Piece } from "./documents.ts"
 import * as flaws from "./flaws.ts"
-import {
-  fail,
-  type Growth,
-  NOTHING,
-  type Node,
-  offsetOf,
-  scalarOf,
-  slice,
-  sourceOf,
-} from "./growth.ts"
-import { isMapping, showKey } from "./parsed.ts"
-import { keyOf } from "./scalars.ts"
+import { type Format, isMapping, showKey, type Warning } from "./parsed.ts"
+import { keyOf, resolvePlain, resolveTagged, type Scalar } from "./scalars.ts"
 
-const scalar = (growth: Growth, event: ScalarEvent): Node => {
-  const source = sourceOf(growth, event)
-  const value = scalarOf(growth, event, source)
-  if (value === undefined) return fail(growth, flaws.badTag(offsetOf(event)))
-  if (typeof value === "number" && !Number.isFinite(value)) {
-    return fail(growth, flaws.badNumber(offsetOf(event)))
+/** One document that could be read. */
+export interface Document {
+  readonly value: Json
+  /** From 1. */
+  readonly document: number
+  /** Line of its content. */
+  readonly line: number
+  /** Line of a mapping's key; merged keys stand where their `<<` does. `line` where unknown. */
+  readonly lineOf: (mapping: Json, key: string) => number
+  readonly warnings: ReadonlyArray<Warning>
+}
+
+type NodeEvent = Exclude<Event, DocumentEvent | PopEvent>
+
+interface Entry {
+  readonly value: Json
+  readonly offset: number
+  /** Not only merged: writing it once more is a duplicate. */
+  readonly isWritten: boolean
+}
+
+interface Growth {
+  readonly text: string
+  readonly format: Format
+  readonly events: Iterator<Event>
+  readonly lineAt: (offset: number) => number
+  readonly anchors: Map<string, Json>
+  aliased: number
+  readonly entries: WeakMap<object, ReadonlyMap<string, Entry>>
+  readonly warnings: Array<Warning>
+}
+
+const flaw = (growth: Growth, offset: number, texts: flaws.Texts): flaws.Flaw =>
+  new flaws.Flaw(texts, growth.lineAt(offset))
+
+const warn = (growth: Growth, offset: number, text: string): void => {
+  growth.warnings.push({ line: growth.lineAt(offset), text })
+}
+
+const offsetOf = (event: NodeEvent): number => {
+  if ("start" in event) return event.start
+  return "valueStart" in event
+    ? Math.max(event.valueStart, event.anchorStart, 0)
+    : event.anchorStart
+}
+
+/** `undefined`: the text denies its tag. JSON's only literals without a value are numbers too large for one. */
+const scalarOf = (growth: Growth, event: ScalarEvent, source: string): Scalar | undefined => {
+  const tag = growth.text.slice(event.tagStart, event.tagEnd)
+  if (tag !== "") return resolveTagged(tag, source)
+  if (event.style !== SCALAR_STYLE.PLAIN) return source
+  const value = resolvePlain(source)
+  return growth.format === "json" && typeof value === "string" ? Number.POSITIVE_INFINITY : value
+}
+
+/** As in kubectl, a block scalar that ends with the file has no line break if the file has none. */
+const sourceOf = (text: string, event: ScalarEvent): string => {
+  const source = getScalarValue(text, event)
+  if (event.indent < 0 || event.valueEnd < text.length || !source.endsWith("\n")) return source
+  const last = text.slice(Math.max(text.lastIndexOf("\n"), text.lastIndexOf("\r")) + 1)
+  return last.length > event.indent ? source.slice(0, -1) : source
+}
+
+const scalar = (growth: Growth, event: ScalarEvent): Json => {
+  const value = scalarOf(growth, event, sourceOf(growth.text, event))
+  if (value === undefined) throw flaw(growth, offsetOf(event), flaws.BAD_TAG)
+  if (typeof value !== "number" || Number.isFinite(value)) return value
+  throw flaw(growth, offsetOf(event), flaws.BAD_NUMBER)
+}
+
+/** Charges for a value that an alias at `offset` writes out once more. */
+const charge = (growth: Growth, value: Json, depth: number, offset: number): void => {
+  if (depth > flaws.MAX_DEPTH) throw flaw(growth, offset, flaws.TOO_DEEP)
+  const isCollection = typeof value === "object" && value !== null
+  growth.aliased += isCollection ? 1 : String(value).length + 1
+  if (isMapping(value)) growth.aliased += Object.keys(value).join(" ").length + 1
+  if (growth.aliased > flaws.MAX_ALIASED) throw flaw(growth, offset, flaws.ALIAS_BOMB)
+  if (!isCollection) return
+  for (const child of Object.values(value)) charge(growth, child, depth + 1, offset)
+}
+
+/** `undefined`: the collection ends here. */
+const next = (growth: Growth): NodeEvent | undefined => {
+  const event = growth.events.next().value as NodeEvent | PopEvent
+  return event.type === EVENT_ID.POP ? undefined : event
+}
+
+const sequence = (growth: Growth, depth: number): ReadonlyArray<Json> => {
+  const items: Array<Json> = []
+  for (let event = next(growth); event !== undefined; event = next(growth)) {
+    items.push(read(growth, event, depth + 1))
   }
-  return { value, weight: source.length + 1, height: 0 }
-}
-
-const alias = (growth: Growth, start: number, end: number, depth: number): Node => {
-  const node = growth.anchors.get(slice(growth, start, end))
-  if (node === undefined) return fail(growth, flaws.unknownAlias(start))
-  growth.aliased += node.weight
-  if (growth.aliased > flaws.MAX_ALIASED) return fail(growth, flaws.aliasBomb(start))
-  return depth + node.height > flaws.MAX_DEPTH ? fail(growth, flaws.tooDeep(start)) : node
-}
-
-const isOpen = (growth: Growth): boolean =>
-  growth.flaw === undefined && growth.events[growth.at]?.type !== EVENT_ID.POP
-
-const sequence = (growth: Growth, depth: number): Node => {
-  const value: Array<Json> = []
-  let weight = 1
-  let height = 0
-  while (isOpen(growth)) {
-    const item = read(growth, depth + 1)
-    value.push(item.value)
-    weight += item.weight
-    height = Math.max(height, item.height)
-  }
-  growth.at++
-  return { value, weight, height: height + 1 }
-}
-
-interface Entries {
-  readonly fields: Map<string, Json>
-  /** Keys that are written out. */
-  readonly written: Map<string, number>
-  /** Keys that only a merge brought: writing them out is no duplicate. */
-  readonly merged: Map<string, number>
+  return items
 }
 
 /** As kubectl: a merge also overrides the keys above it, so `<<` belongs first. */
-const merge = (
-  growth: Growth,
-  { fields, written, merged }: Entries,
-  node: Node,
-  offset: number,
-) => {
-  const sources = Array.isArray(node.value) ? node.value.toReversed() : [node.value]
+const merge = (growth: Growth, entries: Map<string, Entry>, value: Json, offset: number): void => {
+  const sources = Array.isArray(value) ? value.toReversed() : [value]
   for (const source of sources) {
-    if (!isMapping(source)) return void fail(growth, flaws.badMerge(offset))
-    for (const [key, value] of Object.entries(source)) {
-      if (written.has(key)) {
-        const text = `the merge key (<<) overrides ${showKey(key)}, which stands above it: write << first`
-        growth.notes.push({ offset, text })
-      }
-      fields.set(key, value)
-      merged.set(key, offset)
+    if (!isMapping(source)) throw flaw(growth, offset, flaws.BAD_MERGE)
+    for (const [key, merged] of Object.entries(source)) {
+      const above = entries.get(key)
+      const isWritten = above?.isWritten === true
+      const text = `the merge key (<<) overrides ${showKey(key)}, which stands above it: write << first`
+      if (isWritten) warn(growth, offset, text)
+      entries.set(key, { value: merged, offset: isWritten ? above.offset : offset, isWritten })
     }
   }
 }
 
-const write = (
-  growth: Growth,
-  entries: Entries,
-  key: string,
-  offset: number,
-  value: Json,
-): void => {
-  const first = entries.written.get(key)
-  if (first !== undefined) fail(growth, flaws.duplicateKey(key, offset, growth.lineAt(first)))
-  entries.written.set(key, offset)
-  entries.fields.set(key, value)
-}
+const isMerge = ({ text }: Growth, event: NodeEvent): boolean =>
+  event.type === EVENT_ID.SCALAR &&
+  getScalarValue(text, event) === "<<" &&
+  (event.style === SCALAR_STYLE.PLAIN || text.slice(event.tagStart, event.tagEnd) === "!!merge")
 
-interface Key {
-  readonly text: string
-  readonly offset: number
-  readonly merges: boolean
-}
+const anchorOf = ({ text }: Growth, event: NodeEvent): string =>
+  text.slice(event.anchorStart, event.anchorEnd)
 
-/** Says so where YAML 1.1 reads a key as something else than it looks: `on: x` is `true: x`. */
-const noteKey = (growth: Growth, source: string, text: string, offset: number): void => {
-  if (source === text || /^true|false$/iu.test(source)) return
-  growth.notes.push({ offset, text: `key ${showKey(source)} means ${showKey(text)}: quote it` })
-}
-
-const readKey = (growth: Growth, depth: number): Key => {
-  const event = growth.events[growth.at] as Event
-  const offset = offsetOf(event)
-  if (event.type !== EVENT_ID.SCALAR) {
-    const { value } = read(growth, depth + 1)
-    const text = typeof value === "object" ? undefined : keyOf(value, String(value))
-    if (text === undefined) fail(growth, flaws.badKey(offset))
-    return { text: text ?? "", offset, merges: false }
-  }
-  growth.at++
+const scalarKey = (growth: Growth, event: ScalarEvent): string | undefined => {
   const source = getScalarValue(growth.text, event)
-  const tag = slice(growth, event.tagStart, event.tagEnd)
-  const plain = event.style === SCALAR_STYLE.PLAIN
-  if (source === "<<" && (plain || tag === "!!merge")) return { text: source, offset, merges: true }
   const value = scalarOf(growth, event, source)
-  const text = value === undefined ? undefined : keyOf(value, source)
-  if (text === undefined) fail(growth, flaws.badKey(offset))
-  else if (plain && tag === "") noteKey(growth, source, text, offset)
-  storeAnchor(growth, event, { value: value ?? null, weight: source.length + 1, height: 0 })
-  return { text: text ?? "", offset, merges: false }
-}
-
-const mapping = (growth: Growth, depth: number): Node => {
-  const entries: Entries = { fields: new Map(), written: new Map(), merged: new Map() }
-  let weight = 1
-  let height = 0
-  while (isOpen(growth)) {
-    const key = readKey(growth, depth)
-    const node = growth.flaw === undefined ? read(growth, depth + 1) : NOTHING
-    if (key.merges) merge(growth, entries, node, key.offset)
-    else write(growth, entries, key.text, key.offset, node.value)
-    weight += key.text.length + 1 + node.weight
-    height = Math.max(height, node.height)
+  const key = keyOf(value, source)
+  if (event.anchorStart >= 0) growth.anchors.set(anchorOf(growth, event), value ?? null)
+  const isPlain = event.style === SCALAR_STYLE.PLAIN && event.tagStart < 0
+  // YAML 1.1 reads it as something else than it looks: `on: x` is `true: x`.
+  if (isPlain && key !== undefined && source !== key && !/^(?:true|false)$/iu.test(source)) {
+    warn(growth, offsetOf(event), `key ${showKey(source)} means ${showKey(key)}: quote it`)
   }
-  growth.at++
-  const value = Object.fromEntries(entries.fields)
-  growth.keys.set(value, new Map([...entries.merged, ...entries.written]))
-  return { value, weight, height: height + 1 }
+  return key
 }
 
-const storeAnchor = (
-  growth: Growth,
-  event: ScalarEvent | MappingEvent | SequenceEvent,
-  node: Node,
-): Node => {
-  if (event.anchorStart >= 0) {
-    growth.anchors.set(slice(growth, event.anchorStart, event.anchorEnd), node)
+const readKey = (growth: Growth, event: NodeEvent, depth: number): string => {
+  const isScalar = event.type === EVENT_ID.SCALAR
+  const key = isScalar ? scalarKey(growth, event) : keyOf(read(growth, event, depth + 1))
+  if (key === undefined) throw flaw(growth, offsetOf(event), flaws.BAD_KEY)
+  return key
+}
+
+const mapping = (growth: Growth, depth: number): JsonObject => {
+  const entries = new Map<string, Entry>()
+  for (let event = next(growth); event !== undefined; event = next(growth)) {
+    const offset = offsetOf(event)
+    const key = isMerge(growth, event) ? undefined : readKey(growth, event, depth)
+    const value = read(growth, next(growth) as NodeEvent, depth + 1)
+    if (key === undefined) {
+      merge(growth, entries, value, offset)
+      continue
+    }
+    const first = entries.get(key)
+    if (first?.isWritten)
+      throw flaw(growth, offset, flaws.duplicateKey(key, growth.lineAt(first.offset)))
+    entries.set(key, { value, offset, isWritten: true })
   }
-  return node
+  const object = Object.fromEntries(Array.from(entries, ([key, { value }]) => [key, value]))
+  growth.entries.set(object, entries)
+  return object
 }
 
-const collection = (growth: Growth, event: MappingEvent | SequenceEvent, depth: number): Node => {
-  growth.anchors.delete(slice(growth, event.anchorStart, event.anchorEnd))
-  const isMap = event.type === EVENT_ID.MAPPING
-  return storeAnchor(growth, event, isMap ? mapping(growth, depth) : sequence(growth, depth))
+const alias = (growth: Growth, event: AliasEvent, depth: number): Json => {
+  const value = growth.anchors.get(anchorOf(growth, event))
+  if (value === undefined) throw flaw(growth, event.anchorStart, flaws.UNKNOWN_ALIAS)
+  charge(growth, value, depth, event.anchorStart)
+  return value
 }
 
-/** Reads the node at `growth.at`. */
-const read = (growth: Growth, depth: number): Node => {
-  const event = growth.events[growth.at++]
-  switch (event?.type) {
-    case EVENT_ID.SCALAR:
-      return storeAnchor(growth, event, scalar(growth, event))
-    case EVENT_ID.ALIAS:
-      return alias(growth, event.anchorStart, event.anchorEnd, depth)
-    case EVENT_ID.MAPPING:
-    case EVENT_ID.SEQUENCE:
-      return collection(growth, event, depth)
-    default:
-      return NOTHING
+const read = (growth: Growth, event: NodeEvent, depth: number): Json => {
+  if (event.type === EVENT_ID.ALIAS) return alias(growth, event, depth)
+  const anchor = anchorOf(growth, event)
+  // Inside its own collection a name means nothing, also not what it meant above.
+  if (anchor !== "") growth.anchors.delete(anchor)
+  const value =
+    event.type === EVENT_ID.SCALAR
+      ? scalar(growth, event)
+      : event.type === EVENT_ID.MAPPING
+        ? mapping(growth, depth)
+        : sequence(growth, depth)
+  if (anchor !== "") growth.anchors.set(anchor, value)
+  return value
+}
+
+/** The one document that the events hold, built from the text that they point into. Throws a `Flaw`. */
+export const grow = (
+  { text, line, document }: Piece,
+  format: Format,
+  events: ReadonlyArray<Event>,
+): Document => {
+  const growth: Growth = {
+    text,
+    format,
+    events: events.values(),
+    lineAt: lineIndex(text, line),
+    anchors: new Map(),
+    aliased: 0,
+    entries: new WeakMap(),
+    warnings: [],
   }
-}
-
-/** Builds the tree of the one document that the events hold; `undefined` with `growth.flaw` set: it is none. */
-export const grow = (growth: Growth): { value: Json; offset: number } | undefined => {
-  if (growth.flaw !== undefined) return undefined
-  const root = growth.events[1]
-  if (growth.events[0]?.type !== EVENT_ID.DOCUMENT || root === undefined) {
-    return { value: null, offset: 0 }
+  const isEmpty = growth.events.next().done === true
+  const root = isEmpty ? undefined : next(growth)
+  const start = growth.lineAt(root === undefined ? 0 : offsetOf(root))
+  return {
+    value: root === undefined ? null : read(growth, root, 1),
+    document,
+    line: start,
+    lineOf: (mapping, key) => {
+      const entry = growth.entries.get(mapping as object)?.get(key)
+      return entry === undefined ? start : growth.lineAt(entry.offset)
+    },
+    warnings: growth.warnings,
   }
-  growth.at = 1
-  const { value } = read(growth, 1)
-  return growth.flaw === undefined ? { value, offset: offsetOf(root) } : undefined
 }

@@ -3,15 +3,13 @@ import { EVENT_ID, type Event, parseEvents, YAMLException } from "js-yaml"
 import type { Failure } from "../domain/errors.ts"
 import { checkDocument } from "./check.ts"
 import { lineIndex, type Piece, splitDocuments } from "./documents.ts"
-import { causeOf, type Flaw, MAX_DEPTH, tooDeep } from "./flaws.ts"
-import { newGrowth } from "./growth.ts"
+import { causeOf, Flaw, MAX_DEPTH, type Texts, TOO_DEEP } from "./flaws.ts"
 import { jsonFlaw } from "./json.ts"
-import { type Document, type Format, join, onlyFailures, type Parsed, stalled } from "./parsed.ts"
-import { grow } from "./tree.ts"
+import { type Format, join, onlyFailures, type Parsed, stalled } from "./parsed.ts"
+import { type Document, grow } from "./tree.ts"
 
 const MAX_DOCUMENTS = 10_000
 const MAX_MENDED = 100
-const DEFICIENT = "deficient indentation"
 const LFS = "version https://git-lfs.github.com/spec/"
 
 const advice = (reason: string): string => {
@@ -22,75 +20,62 @@ const advice = (reason: string): string => {
   return "correct the line; a text with : # { [ * & ! | > % @ or ` in it may need quotes"
 }
 
-const notYaml = (reason: string, offset: number, fix = advice(reason)): Flaw => ({
-  code: "NOPEA-R009",
-  offset,
-  reason: `not valid YAML: ${reason}`,
+const notYaml = (reason: string, fix = advice(reason)): Texts => [
+  "NOPEA-R009",
+  `not valid YAML: ${reason}`,
   fix,
-})
+]
 
 /** js-yaml's reasons, without the words of the file that some of them quote. */
-const syntaxFlaw = (error: unknown): Flaw => {
-  if (!(error instanceof YAMLException)) return tooDeep(0)
-  const offset = error.mark?.position ?? 0
-  if (error.reason.includes("maxDepth")) return tooDeep(offset)
-  return notYaml(error.reason.replace(/(?:: | ").*$/su, ""), offset)
-}
-
-interface Outline {
-  readonly text: string
-  readonly events: ReadonlyArray<Event>
-  readonly flaw: Flaw | undefined
-}
-
-const outline = (text: string): Outline => {
-  try {
-    const events = parseEvents(text, { maxDepth: MAX_DEPTH })
-    const isSecond = events.some((event, at) => at > 0 && event.type === EVENT_ID.DOCUMENT)
-    const flaw = notYaml("two documents without a --- line between them", 0, "add the --- line")
-    return { text, events, flaw: isSecond ? flaw : undefined }
-  } catch (error) {
-    return { text, events: [], flaw: syntaxFlaw(error) }
-  }
+const syntaxFlaw = (error: unknown, first: number): Flaw => {
+  if (!(error instanceof YAMLException)) return new Flaw(TOO_DEEP, first)
+  const line = first + (error.mark?.line ?? 0)
+  const isDeep = error.reason.includes("maxDepth")
+  return new Flaw(isDeep ? TOO_DEEP : notYaml(error.reason.replace(/(?:: | ").*$/su, "")), line)
 }
 
 const deepestIndent = (text: string): number =>
-  (text.match(/(?<![^\n\r]) +/gu) ?? []).reduce(
-    (deepest, each) => Math.max(deepest, each.length),
-    0,
-  )
+  text.matchAll(/(?<![^\n\r]) +/gu).reduce((most, [spaces]) => Math.max(most, spaces.length), 0)
+
+/** Where a line stands that js-yaml finds too little indented. */
+const shallowAt = (error: unknown): number | undefined =>
+  error instanceof YAMLException && error.reason === "deficient indentation"
+    ? error.mark?.position
+    : undefined
 
 /**
- * kubectl takes brackets and quotes that go on in a line with too little indentation, js-yaml refuses
- * them. Inside brackets and quotes leading spaces mean nothing, so such lines get some, one by one.
+ * The text's events. kubectl takes brackets and quotes that go on in a line with too little indentation,
+ * js-yaml refuses them. Inside brackets and quotes leading spaces mean nothing, so such lines get some,
+ * one by one; the events point into the text that is answered.
  */
-const lenientOutline = (text: string): Outline => {
-  let found = outline(text)
-  const indent = found.flaw === undefined ? "" : " ".repeat(deepestIndent(text) + 1)
-  for (let left = MAX_MENDED; left > 0 && found.flaw?.reason.endsWith(DEFICIENT); left--) {
-    const last = found.flaw.offset - 1
-    const start =
-      Math.max(found.text.lastIndexOf("\n", last), found.text.lastIndexOf("\r", last)) + 1
-    found = outline(found.text.slice(0, start) + indent + found.text.slice(start))
+const parseText = ({
+  text: source,
+  line,
+}: Piece): { readonly text: string; readonly events: ReadonlyArray<Event> } => {
+  let text = source
+  for (let mended = 0; ; mended++) {
+    try {
+      return { text, events: parseEvents(text, { maxDepth: MAX_DEPTH }) }
+    } catch (error) {
+      const at = shallowAt(error)
+      if (at === undefined || mended === MAX_MENDED) throw syntaxFlaw(error, line)
+      const start = Math.max(text.lastIndexOf("\n", at - 1), text.lastIndexOf("\r", at - 1)) + 1
+      text = `${text.slice(0, start)}${" ".repeat(deepestIndent(source) + 1)}${text.slice(start)}`
+    }
   }
-  return found
 }
 
-const readPiece = ({ text: source, line, document }: Piece, format: Format): Document | Failure => {
-  const { text, events, flaw } = lenientOutline(source)
-  const lineAt = lineIndex(text, line)
-  const growth = newGrowth({ text, format, lineAt, events, flaw })
-  const grown = grow(growth)
-  if (grown === undefined) {
-    const { code, reason, fix, offset } = causeOf(growth.flaw as Flaw, text)
-    return stalled(code, reason, fix, { document, line: lineAt(offset) })
-  }
-  return {
-    value: grown.value,
-    document,
-    line: lineAt(grown.offset),
-    lineOf: (mapping, key) => lineAt(growth.keys.get(mapping as object)?.get(key) ?? grown.offset),
-    warnings: growth.notes.map((note) => ({ line: lineAt(note.offset), text: note.text })),
+const readPiece = (piece: Piece, format: Format): Document | Failure => {
+  try {
+    const { text, events } = parseText(piece)
+    if (events.findLastIndex(({ type }) => type === EVENT_ID.DOCUMENT) > 0) {
+      const texts = notYaml("two documents without a --- line between them", "add the --- line")
+      throw new Flaw(texts, piece.line)
+    }
+    return grow({ ...piece, text }, format, events)
+  } catch (error) {
+    if (error instanceof Flaw) return { ...causeOf(error, piece), document: piece.document }
+    throw error
   }
 }
 
@@ -148,7 +133,7 @@ const notText = (bytes: Uint8Array): Failure =>
     { line: firstBadLine(bytes) },
   )
 
-const pointer = stalled(
+const POINTER = stalled(
   "NOPEA-R005",
   "the file is a Git LFS pointer, and LFS is not fetched",
   "keep manifests out of LFS (git lfs untrack, then commit the file itself)",
@@ -159,7 +144,7 @@ const pointer = stalled(
 export const parseFile = (bytes: Uint8Array, format: Format): Parsed => {
   const text = bytes.includes(0) ? undefined : decode(bytes)
   if (text === undefined) return onlyFailures(notText(bytes))
-  if (text.startsWith(LFS)) return onlyFailures(pointer)
+  if (text.startsWith(LFS)) return onlyFailures(POINTER)
   return join(
     readDocuments(text, format).map((read) =>
       "code" in read ? onlyFailures(read) : checkDocument(read),
