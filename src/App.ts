@@ -6,7 +6,9 @@ import * as Applier from "./apply/Applier.ts"
 import * as Cache from "./cache/Cache.ts"
 import type { Config } from "./config.ts"
 import * as Controller from "./controller/Controller.ts"
+import * as Deletion from "./controller/Deletion.ts"
 import { isElected, whyNotLeading } from "./controller/election.ts"
+import * as Finalizer from "./controller/Finalizer.ts"
 import * as Leader from "./controller/Leader.ts"
 import * as LiveIndex from "./controller/LiveIndex.ts"
 import type { ConfigError, GitError } from "./domain/errors.ts"
@@ -80,6 +82,8 @@ const term = (config: Config, leader: Leader.Leader["Service"], listed: Latch.La
     }),
   ).pipe(
     Layer.provide(Controller.layer({ namespaces: config.namespaces })),
+    Layer.provide(Finalizer.layer),
+    Layer.provide(Deletion.layer(config)),
     Layer.provide(workersLayer(config, leader)),
   )
 

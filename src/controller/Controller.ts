@@ -1,5 +1,6 @@
 /** What happens to GitRepositories in the cluster becomes the start, the new spec or the stop of their workers. */
 import { Context, Duration, Effect, FiberMap, Latch, Layer, Result, Stream } from "effect"
+import { Claims } from "../cache/Claims.ts"
 import type { KubeError, SyncError } from "../domain/errors.ts"
 import type { KubeObject, ObjectMeta } from "../domain/object.ts"
 import { decodeRepository, GIT_REPOSITORIES } from "../domain/repository.ts"
@@ -9,6 +10,7 @@ import type { InformerEvent } from "../kube/watch.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { type Memory, Supervisor } from "../supervisor/Supervisor.ts"
 import { survive } from "../supervisor/Survive.ts"
+import { dutyFor, Finalizer } from "./Finalizer.ts"
 
 const CALLER: Caller = { budget: "controller" }
 /** Between two attempts of an intake that crashed. */
@@ -32,6 +34,8 @@ interface Known {
   readonly uid: string
   /** The generation that could not be decoded, and was said so. */
   readonly rejected?: number
+  /** Its worker was stopped because it is being deleted. */
+  readonly isLeaving?: boolean
 }
 
 const factsOf = ({ namespace = "", name, uid = "", generation = 0 }: ObjectMeta) => ({
@@ -53,13 +57,30 @@ const tellFailure = (error: KubeError): Effect.Effect<void> =>
 const makeRegister = Effect.gen(function* () {
   const supervisor = yield* Supervisor
   const reporter = yield* Reporter
+  const finalizer = yield* Finalizer
   const scope = yield* Effect.scope
   const rejections = yield* FiberMap.make<string>()
+  const duties = yield* FiberMap.make<string>()
   const known = new Map<string, Known>()
 
   /** Takes effect at once; nobody waits until the worker has ended. */
   const stop = (key: string, memory: Memory) =>
     Effect.forkIn(supervisor.stop(key, memory), scope, { startImmediately: true })
+
+  /** Beside the intake: one finalizer delays nobody else. What runs already is not begun again. */
+  const serve = Effect.fnUntraced(function* (object: KubeObject) {
+    const { key, uid } = factsOf(object.metadata)
+    const isLeaving = object.metadata.deletionTimestamp !== undefined
+    const duty = dutyFor(object)
+    if (duty === "none") return
+    const stopped = isLeaving ? supervisor.stop(key, "keep") : Effect.void
+    yield* FiberMap.run(
+      duties,
+      `${key} ${uid} ${duty}`,
+      survive(`the finalizer of ${key}`, Effect.andThen(stopped, finalizer.serve(object))),
+      { onlyIfMissing: true },
+    )
+  })
 
   const reject = Effect.fnUntraced(function* (meta: ObjectMeta, error: SyncError) {
     const { key, generation, uid } = factsOf(meta)
@@ -72,14 +93,26 @@ const makeRegister = Effect.gen(function* () {
 
   const forget = Effect.fnUntraced(function* (key: string) {
     known.delete(key)
+    for (const [duty] of duties) {
+      if (duty.startsWith(`${key} `)) yield* FiberMap.remove(duties, duty)
+    }
     yield* FiberMap.remove(rejections, key)
     yield* stop(key, "forget")
+  })
+
+  /** It is being deleted: nothing is applied any more, whoever still holds it. */
+  const leave = Effect.fnUntraced(function* (key: string, uid: string) {
+    if (known.get(key)?.isLeaving === true) return
+    known.set(key, { uid, isLeaving: true })
+    yield* stop(key, "keep")
   })
 
   const apply = Effect.fnUntraced(function* (object: KubeObject) {
     const { key, uid } = factsOf(object.metadata)
     const isAnother = (known.get(key)?.uid ?? uid) !== uid
     if (isAnother) yield* forget(key)
+    yield* serve(object)
+    if (object.metadata.deletionTimestamp !== undefined) return yield* leave(key, uid)
     const decoded = decodeRepository(object)
     if (Result.isFailure(decoded)) return yield* reject(object.metadata, decoded.failure)
     known.set(key, { uid })
@@ -138,10 +171,19 @@ const intake = Effect.fnUntraced(function* (namespace: string | undefined, liste
 
 const make = Effect.fnUntraced(function* ({ namespaces }: ControllerOptions) {
   const sources = namespaces.length === 0 ? [undefined] : [...new Set(namespaces)]
+  const claims = yield* Claims
+  claims.listing(true)
   const latches = sources.map((namespace) => [namespace, Latch.makeUnsafe(false)] as const)
   for (const [namespace, latch] of latches) yield* Effect.forkScoped(intake(namespace, latch))
+  const synced = Effect.forEach(latches, ([, latch]) => latch.await, { discard: true })
+  yield* Effect.forkScoped(
+    Effect.andThen(
+      synced,
+      Effect.sync(() => claims.listing(false)),
+    ),
+  )
   return Controller.of({
-    synced: Effect.forEach(latches, ([, latch]) => latch.await, { discard: true }),
+    synced,
     isSynced: Effect.sync(() => latches.every(([, latch]) => latch.isOpen())),
   })
 })
@@ -149,5 +191,5 @@ const make = Effect.fnUntraced(function* ({ namespaces }: ControllerOptions) {
 /** Closing it closes the intake, before the supervisor below it drains its workers. */
 export const layer = (
   options: ControllerOptions,
-): Layer.Layer<Controller, never, Supervisor | Reporter | Kube> =>
+): Layer.Layer<Controller, never, Supervisor | Reporter | Finalizer | Claims | Kube> =>
   Layer.effect(Controller, make(options))

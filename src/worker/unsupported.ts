@@ -10,13 +10,11 @@ const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
   "spec.verify": ({ verify }) => verify !== undefined,
   "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
   "spec.wait": ({ wait }) => wait,
-  "spec.force": ({ force }) => force,
   "spec.ignore": ({ ignore }) => (ignore ?? []).length > 0,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
   "spec.conflictPolicy: live": ({ conflictPolicy }) => conflictPolicy === "live",
   "spec.healPolicy: notify": ({ healPolicy }) => healPolicy === "notify",
   "spec.healGracePeriod": ({ healGracePeriod }) => Duration.toMillis(healGracePeriod) > 0,
-  "spec.deletionPolicy: Delete": ({ deletionPolicy }) => deletionPolicy === "Delete",
 }
 
 /** Names every such field of a spec at once. */

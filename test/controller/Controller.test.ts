@@ -2,7 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { Controller, layer } from "../../src/controller/Controller.ts"
-import { ANNOTATION_RECONCILE } from "../../src/domain/repository.ts"
+import { Deletion } from "../../src/controller/Deletion.ts"
+import { layer as finalizerLayer } from "../../src/controller/Finalizer.ts"
+import { ANNOTATION_RECONCILE, keyOf } from "../../src/domain/repository.ts"
+import { type Farewell, FINALIZER } from "../../src/plan/deletion.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
 import { actors, outcome } from "../layers/Actors.ts"
 import { type RepositoryFields, repositoryObject, SYNCED } from "../layers/repositories.ts"
@@ -20,6 +23,8 @@ const object = (name: string, fields: RepositoryFields = {}) =>
 const unreadable = (name: string, generation: number) =>
   object(name, { generation, spec: { interval: "soon" } })
 
+const DELETED: Farewell = { deleted: 1, handedOver: new Map(), left: new Map() }
+
 const world = (namespaces: ReadonlyArray<string> = [], drainTimeout = 20_000) => {
   const a = actors(drainTimeout)
   const cluster = watchedRepositories()
@@ -27,11 +32,24 @@ const world = (namespaces: ReadonlyArray<string> = [], drainTimeout = 20_000) =>
   const logger = Logger.make(({ message }) => {
     lines.push([message].flat().join(" "))
   })
+  const farewells: Array<string> = []
+  const script: { deletion: Effect.Effect<Farewell> } = { deletion: Effect.succeed(DELETED) }
+  const deletion = Layer.succeed(Deletion, {
+    run: (repository) =>
+      Effect.suspend(() => {
+        farewells.push(`${repository.metadata.name}, ${a.running(keyOf(repository))} syncs running`)
+        return script.deletion
+      }),
+  })
   return {
     a,
     cluster,
     lines,
+    farewells,
+    script,
     layer: layer({ namespaces }).pipe(
+      Layer.provide(finalizerLayer),
+      Layer.provide(deletion),
       Layer.provideMerge(a.layer),
       Layer.provide([cluster.layer, a.reporter]),
       Layer.provideMerge(Logger.layer([logger])),
@@ -327,5 +345,152 @@ describe("shutdown", () => {
       assert.deepStrictEqual(w.a.dropped, [])
       assert.strictEqual(w.lines.filter((line) => line.includes("cut short")).length, 1)
     }),
+  )
+})
+
+describe("the finalizer", () => {
+  const toDelete = { spec: { deletionPolicy: "Delete" } }
+  const leaving = { deletionTimestamp: "2026-11-20T10:00:00Z", finalizers: [FINALIZER] }
+  const finalizers = (w: World, key = A) => w.cluster.find(key)?.metadata.finalizers ?? []
+
+  it.effect("is there only while the policy is Delete, and leaves other finalizers alone", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put(object("a", { finalizers: ["other.example/one"] }))
+        yield* settle
+        assert.deepStrictEqual(finalizers(w), ["other.example/one"])
+        w.cluster.put(
+          object("a", { ...toDelete, generation: 2, finalizers: ["other.example/one"] }),
+        )
+        yield* settle
+        assert.deepStrictEqual(finalizers(w), ["other.example/one", FINALIZER])
+        w.cluster.put(object("a", { generation: 3, finalizers: ["other.example/one", FINALIZER] }))
+        yield* settle
+        assert.deepStrictEqual(finalizers(w), ["other.example/one"])
+      }),
+    ),
+  )
+
+  it.effect("is not there while a repository only observes", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put(object("a", { spec: { deletionPolicy: "Delete", dryRun: true } }))
+        yield* settle
+        assert.deepStrictEqual(finalizers(w), [])
+      }),
+    ),
+  )
+
+  it.effect(
+    "of a deleted one goes after its worker has stopped and its objects are dealt with",
+    () =>
+      run((w) =>
+        Effect.gen(function* () {
+          const s = yield* Supervisor
+          w.a.script.set(A, () => Effect.never)
+          w.cluster.put(object("a", toDelete))
+          yield* settle
+          w.cluster.put(object("a", { ...toDelete, ...leaving, generation: 2 }))
+          yield* settle
+          assert.deepStrictEqual(w.farewells, ["a, 0 syncs running"])
+          assert.isUndefined(w.cluster.find(A))
+          assert.deepStrictEqual(yield* s.list, [])
+          assert.deepStrictEqual(w.cluster.events, [
+            "ObjectsDeleted: deleted 1 object with the GitRepository",
+          ])
+        }),
+      ),
+  )
+
+  it.effect("delays no other repository, and its deletion is not begun again by every event", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.script.deletion = Effect.delay(Effect.succeed(DELETED), "1 minute")
+        w.cluster.put(object("a", { ...toDelete, ...leaving }))
+        yield* settle
+        w.cluster.put(object("a", { ...toDelete, ...leaving, status: { phase: "Synced" } }))
+        w.cluster.put(object("b"))
+        yield* settle
+        assert.deepStrictEqual(triggers(w, B), ["startup"])
+        assert.deepStrictEqual(triggers(w), [])
+        assert.strictEqual(w.farewells.length, 1)
+        assert.isDefined(w.cluster.find(A))
+        yield* TestClock.adjust("1 minute")
+        assert.isUndefined(w.cluster.find(A))
+      }),
+    ),
+  )
+
+  it.effect("of one that cannot be read goes too: its objects stay, and that is said", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put(
+          object("a", { ...leaving, spec: { interval: "soon", deletionPolicy: "Delete" } }),
+        )
+        yield* settle
+        assert.isUndefined(w.cluster.find(A))
+        assert.deepStrictEqual(w.farewells, [])
+        assert.match(w.cluster.events.join(), /^ObjectsOrphaned: .*cannot be read: spec.interval/u)
+      }),
+    ),
+  )
+
+  it.effect("of one whose policy is Orphan by now goes without a delete", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put(object("a", leaving))
+        yield* settle
+        assert.isUndefined(w.cluster.find(A))
+        assert.deepStrictEqual(w.farewells, [])
+      }),
+    ),
+  )
+
+  it.effect("is tried again until the API server takes it", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.refusePatches(500)
+        w.cluster.put(object("a", { ...toDelete, ...leaving }))
+        yield* TestClock.adjust("1 minute")
+        assert.isDefined(w.cluster.find(A))
+        w.cluster.refusePatches(undefined)
+        yield* TestClock.adjust("1 minute")
+        assert.isUndefined(w.cluster.find(A))
+        assert.strictEqual(w.farewells.length, 1)
+      }),
+    ),
+  )
+
+  it.effect("that somebody takes away ends the deletion", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        let ended = false
+        w.script.deletion = Effect.onInterrupt(Effect.never, () =>
+          Effect.sync(() => {
+            ended = true
+          }),
+        )
+        w.cluster.put(object("a", { ...toDelete, ...leaving }))
+        yield* settle
+        w.cluster.remove(A)
+        yield* settle
+        assert.isTrue(ended)
+      }),
+    ),
+  )
+
+  it.effect("of another holder keeps a deleted repository from applying anything", () =>
+    run((w) =>
+      Effect.gen(function* () {
+        w.cluster.put(object("a"))
+        yield* settle
+        const { deletionTimestamp } = leaving
+        w.cluster.put(
+          object("a", { generation: 2, deletionTimestamp, finalizers: ["x.example/y"] }),
+        )
+        yield* TestClock.adjust("48 hours")
+        assert.deepStrictEqual(triggers(w), ["startup"])
+      }),
+    ),
   )
 })

@@ -141,6 +141,8 @@ export const actors = (drainTimeout = 20_000) => {
     script,
     overlaps,
     writing,
+    /** How many syncs of this repository run now. */
+    running: (key: string): number => running.get(key) ?? 0,
     of: (key: string) => calls.filter((c) => c.key === key),
     toldOf: (key: string, what: Told["what"]) =>
       told.filter((t) => t.key === key && t.what === what),

@@ -9,6 +9,11 @@ type Event = WatchEvent<KubeObject>
 
 const asked = { operation: "list", subject: "/GitRepository", kind: "GitRepository" }
 const refusal = (status: number): KubeError => refused(asked, { status, body: "" })
+const missing = (name: string): KubeError =>
+  refused(asked, {
+    status: 404,
+    body: JSON.stringify({ kind: "Status", reason: "NotFound", details: { name } }),
+  })
 
 export const watchedRepositories = () => {
   const store = new Map<string, KubeObject>()
@@ -16,7 +21,9 @@ export const watchedRepositories = () => {
   const watches = new Set<Queue.Queue<Event, KubeError | Cause.Done>>()
   let version = 0
   let status: number | undefined
+  let patchRefusal: number | undefined
 
+  const events: Array<string> = []
   const keyOf = ({ metadata }: KubeObject) => `${metadata.namespace}/${metadata.name}`
   const isIn = (object: KubeObject, { namespace }: ListOptions) =>
     namespace === undefined || object.metadata.namespace === namespace
@@ -36,13 +43,36 @@ export const watchedRepositories = () => {
     Kube,
     Kube.of({
       discovery: unused,
-      get: unused,
+      get: (_, __, { namespace, name }) =>
+        Effect.suspend(() => {
+          const found = store.get(`${namespace}/${name}`)
+          return found === undefined ? Effect.fail(missing(name)) : Effect.succeed(found)
+        }),
       getMetadata: unused,
       listMetadata: unused,
       watchMetadata: () => Stream.fromEffect(unused()),
       apply: unused,
-      create: unused,
-      mergePatch: unused,
+      create: (_, __, ___, body) =>
+        Effect.sync(() => {
+          events.push(`${body["reason"]}: ${body["message"]}`)
+          return body
+        }),
+      // Only what the finalizer writes: metadata under a resourceVersion; the last finalizer lets a deleted one go.
+      mergePatch: (_, __, { namespace, name }, patch) =>
+        Effect.suspend(() => {
+          if (patchRefusal !== undefined) return Effect.fail(refusal(patchRefusal))
+          const found = store.get(`${namespace}/${name}`)
+          if (found === undefined) return Effect.fail(missing(name))
+          const { metadata } = patch as { readonly metadata: KubeObject["metadata"] }
+          if (metadata.resourceVersion !== found.metadata.resourceVersion) {
+            return Effect.fail(refusal(409))
+          }
+          const next = { ...found, metadata: { ...found.metadata, ...metadata } }
+          const isGone =
+            next.metadata.deletionTimestamp !== undefined && next.metadata.finalizers?.length === 0
+          happen(isGone ? "DELETED" : "MODIFIED", next)
+          return Effect.succeed(next)
+        }),
       jsonPatch: unused,
       delete: unused,
       list: (_, __, options = {}) =>
@@ -70,6 +100,8 @@ export const watchedRepositories = () => {
 
   return {
     layer,
+    /** Kubernetes Events: `reason: message`. */
+    events,
     /** Created or changed. */
     put: (object: object): void => {
       const next = object as KubeObject
@@ -86,6 +118,11 @@ export const watchedRepositories = () => {
       meanwhile()
       log.length = 0
       for (const queue of lost) Queue.failCauseUnsafe(queue, Cause.fail(refusal(410)))
+    },
+    find: (key: string): KubeObject | undefined => store.get(key),
+    /** Every patch is refused with this status; `undefined`: taken. */
+    refusePatches: (code: number | undefined): void => {
+      patchRefusal = code
     },
     /** Every list is refused with this status; `undefined`: served. */
     refuse: (code: number | undefined): void => {
