@@ -3,28 +3,20 @@
  * Codes are never reused. Letters: G git, R render, A apply, D drift, W webhook, E events, C configuration.
  */
 import { Schema } from "effect"
+import type { FailureEntry } from "./status.ts"
 
+const Disposition = Schema.Literals(["retry", "wait", "stall"])
 /**
  * - `retry`: the world may answer differently soon (network, 5xx, 409, 429)
  * - `wait`: something else must appear first (a kind, a namespace); retried like `retry`, reported calmly
  * - `stall`: only a new commit, spec, request or reconcile can help
  */
-export type Disposition = "retry" | "wait" | "stall"
+export type Disposition = typeof Disposition.Type
 
 /** One failure as status, events and the command line show it. */
-export interface Failure {
-  readonly code: string
-  readonly reason: string
-  readonly fix: string
+export interface Failure extends FailureEntry {
   readonly disposition: Disposition
-  /** `group/kind/namespace/name`, where one object is concerned. */
-  readonly object?: string
-  readonly file?: string
-  readonly document?: number
-  readonly line?: number
 }
-
-const Dispositions = Schema.Literals(["retry", "wait", "stall"])
 
 const fields = {
   /** Such as `NOPEA-G001`. */
@@ -35,22 +27,27 @@ const fields = {
   subject: Schema.String,
   reason: Schema.String,
   fix: Schema.String,
-  disposition: Dispositions,
+  disposition: Disposition,
   /** Milliseconds the server asked us to stay away. */
   retryAfter: Schema.optionalKey(Schema.Number),
 }
 
+type Told = Readonly<Record<"code" | "operation" | "subject" | "reason", string>>
+
+const sentence = ({ code, operation, subject, reason }: Told): string =>
+  `${code} ${operation} ${subject}: ${reason}`
+
 /** A Git server, mirror or reference that did not do what was asked. */
 export class GitError extends Schema.TaggedError<GitError>()("GitError", fields) {
   override get message(): string {
-    return `${this.code} ${this.operation} ${this.subject}: ${this.reason}`
+    return sentence(this)
   }
 }
 
 /** The render as a whole could not run (a thread died, time or memory ran out). */
 export class RenderError extends Schema.TaggedError<RenderError>()("RenderError", fields) {
   override get message(): string {
-    return `${this.code} ${this.operation} ${this.subject}: ${this.reason}`
+    return sentence(this)
   }
 }
 
@@ -63,21 +60,21 @@ export class KubeError extends Schema.TaggedError<KubeError>()("KubeError", {
   statusReason: Schema.String,
 }) {
   override get message(): string {
-    return `${this.code} ${this.operation} ${this.subject}: ${this.reason}`
+    return sentence(this)
   }
 }
 
 /** A wrong or missing setting: of the controller, or in a GitRepository's spec or Secret. */
 export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", fields) {
   override get message(): string {
-    return `${this.code} ${this.operation} ${this.subject}: ${this.reason}`
+    return sentence(this)
   }
 }
 
 /** The sync as a whole ran out of its `spec.timeout`. */
 export class SyncTimeout extends Schema.TaggedError<SyncTimeout>()("SyncTimeout", fields) {
   override get message(): string {
-    return `${this.code} ${this.operation} ${this.subject}: ${this.reason}`
+    return sentence(this)
   }
 }
 

@@ -12,6 +12,8 @@ const text = (description: string) => optionalKey(Text.annotate({ description })
 const number = (description: string) => optionalKey(Int.annotate({ description }))
 const time = (description: string) =>
   optionalKey(Text.annotate({ description, format: "date-time" }))
+const list = <S extends Schema.Top>(description: string, row: S) =>
+  optionalKey(Schema.Array(row).annotate({ description }))
 
 const Phase = Schema.Literals(["Pending", "Syncing", "Synced", "Failed", "Drifted", "Suspended"])
 export type Phase = typeof Phase.Type
@@ -100,25 +102,15 @@ export const RepositoryStatus = Schema.Struct({
   lastAttemptedCommit: text("The last commit that a sync tried."),
   lastSyncTime: time("When a sync last did something."),
   commit: optionalKey(CommitEntry.annotate({ description: "The commit last tried." })),
-  inventoryKinds: optionalKey(
-    Schema.Array(Text).annotate({ description: "Kinds of objects held, as group/Kind." }),
-  ),
+  inventoryKinds: list("Kinds of objects held, as group/Kind.", Text),
   resourceCount: number("Objects in Git."),
   appliedCount: number("Those of them that are in the cluster as Git says."),
   driftedCount: number("Objects that somebody changed in the cluster."),
   suspendedCount: number("Objects whose healing is suspended by annotation."),
-  drift: optionalKey(
-    Schema.Array(DriftEntry).annotate({ description: "Who changed what; the first 50." }),
-  ),
-  failures: optionalKey(
-    Schema.Array(FailureEntry).annotate({ description: "What failed, and the fix; the first 50." }),
-  ),
-  plan: optionalKey(
-    Schema.Array(PlanEntry).annotate({ description: "With dryRun: what would be done." }),
-  ),
-  history: optionalKey(
-    Schema.Array(HistoryEntry).annotate({ description: "The last 10 syncs, newest first." }),
-  ),
+  drift: list("Who changed what; the first 50.", DriftEntry),
+  failures: list("What failed, and the fix; the first 50.", FailureEntry),
+  plan: list("With dryRun: what would be done.", PlanEntry),
+  history: list("The last 10 syncs, newest first.", HistoryEntry),
   lastHandledReconcileAt: text("Value of the last request annotation that was answered."),
   summary: optionalKey(
     Schema.Struct({
