@@ -10,6 +10,7 @@ import {
 } from "../domain/object.ts"
 import { dropLeftovers } from "./leftovers.ts"
 import { isMapping, join, onlyFailures, type Parsed, showKey, stalled } from "./parsed.ts"
+import { withoutStringData } from "./secret.ts"
 import type { Document } from "./tree.ts"
 
 const MAX_NAME = 253
@@ -128,7 +129,7 @@ const faultsOf = (object: JsonObject): ReadonlyArray<Fault> => {
 }
 
 const accept = (source: JsonObject, document: number, line: number): Parsed => {
-  const { object, warnings } = dropLeftovers(source)
+  const { object, warnings } = dropLeftovers(withoutStringData(source))
   const metadata = object["metadata"] as JsonObject
   const ref = {
     ...parseApiVersion(object["apiVersion"] as string),
