@@ -63,6 +63,7 @@ const stable = (text: string, { name }: Setting): string =>
     .replaceAll(/\b[0-9a-f]{40}\b/gu, "<commit>")
     .replaceAll(/\b(?:[0-9a-f]{12}|[0-9a-f]{7}(?=:))\b/gu, "<commit>")
     .replaceAll(name, "web")
+    .replaceAll(/, regex used for validation is '.*?'(?=\))/gu, ", …")
     .replaceAll("|", "\\|")
     .replaceAll("\n", " ")
 
