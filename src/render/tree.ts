@@ -30,10 +30,15 @@ export interface Document {
 type NodeEvent = Exclude<Event, DocumentEvent | PopEvent>
 
 interface Entry {
-  readonly value: Json
   readonly offset: number
   /** Not only merged: writing it once more is a duplicate. */
   readonly isWritten: boolean
+}
+
+/** A mapping on its way: values, and where their keys stand. */
+interface Fields {
+  readonly fields: Map<string, Json>
+  readonly entries: Map<string, Entry>
 }
 
 interface Growth {
@@ -111,7 +116,7 @@ const sequence = (growth: Growth, depth: number): ReadonlyArray<Json> => {
 }
 
 /** As kubectl: a merge also overrides the keys above it, so `<<` belongs first. */
-const merge = (growth: Growth, entries: Map<string, Entry>, value: Json, offset: number): void => {
+const merge = (growth: Growth, { fields, entries }: Fields, value: Json, offset: number): void => {
   const sources = Array.isArray(value) ? value.toReversed() : [value]
   for (const source of sources) {
     if (!isMapping(source)) throw flaw(growth, offset, flaws.BAD_MERGE)
@@ -120,15 +125,20 @@ const merge = (growth: Growth, entries: Map<string, Entry>, value: Json, offset:
       const isWritten = above?.isWritten === true
       const text = `the merge key (<<) overrides ${showKey(key)}, which stands above it: write << first`
       if (isWritten) warn(growth, offset, text)
-      entries.set(key, { value: merged, offset: isWritten ? above.offset : offset, isWritten })
+      fields.set(key, merged)
+      if (!isWritten) entries.set(key, { offset, isWritten })
     }
   }
 }
 
-const isMerge = ({ text }: Growth, event: NodeEvent): boolean =>
-  event.type === EVENT_ID.SCALAR &&
-  getScalarValue(text, event) === "<<" &&
-  (event.style === SCALAR_STYLE.PLAIN || text.slice(event.tagStart, event.tagEnd) === "!!merge")
+const isMerge = ({ text }: Growth, event: NodeEvent): boolean => {
+  if (event.type !== EVENT_ID.SCALAR) return false
+  const isPlain = event.style === SCALAR_STYLE.PLAIN
+  const mayMerge = isPlain
+    ? text.startsWith("<<", event.valueStart)
+    : text.slice(event.tagStart, event.tagEnd) === "!!merge"
+  return mayMerge && getScalarValue(text, event) === "<<"
+}
 
 const anchorOf = ({ text }: Growth, event: NodeEvent): string =>
   text.slice(event.anchorStart, event.anchorEnd)
@@ -154,21 +164,23 @@ const readKey = (growth: Growth, event: NodeEvent, depth: number): string => {
 }
 
 const mapping = (growth: Growth, depth: number): JsonObject => {
+  const fields = new Map<string, Json>()
   const entries = new Map<string, Entry>()
   for (let event = next(growth); event !== undefined; event = next(growth)) {
     const offset = offsetOf(event)
     const key = isMerge(growth, event) ? undefined : readKey(growth, event, depth)
     const value = read(growth, next(growth) as NodeEvent, depth + 1)
     if (key === undefined) {
-      merge(growth, entries, value, offset)
+      merge(growth, { fields, entries }, value, offset)
       continue
     }
     const first = entries.get(key)
     if (first?.isWritten)
       throw flaw(growth, offset, flaws.duplicateKey(key, growth.lineAt(first.offset)))
-    entries.set(key, { value, offset, isWritten: true })
+    fields.set(key, value)
+    entries.set(key, { offset, isWritten: true })
   }
-  const object = Object.fromEntries(Array.from(entries, ([key, { value }]) => [key, value]))
+  const object = Object.fromEntries(fields)
   growth.entries.set(object, entries)
   return object
 }
