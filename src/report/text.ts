@@ -1,6 +1,7 @@
 /** Text for status, events and logs: one line, no credentials, no longer than people read. */
 
-const USERINFO = /([a-z][a-z0-9+.-]*:\/\/)[^/@\s"']+@/giu
+/** Any scheme: to look for its letters too would cost the square of a long word. */
+const USERINFO = /:\/\/[^/@\s"']+@/gu
 const AUTHORIZATION = /\b(bearer|basic)\s+[\w.~+/=-]{8,}/giu
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]+/gu
 
@@ -8,13 +9,11 @@ const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]+/gu
 export const MAX_MESSAGE = 1024
 
 export const redact = (text: string): string =>
-  text.replace(USERINFO, "$1<redacted>@").replace(AUTHORIZATION, "$1 <redacted>")
+  text.replace(USERINFO, "://<redacted>@").replace(AUTHORIZATION, "$1 <redacted>")
 
 /** One line of at most `most` characters; whatever stands where credentials stand is gone. */
 export const line = (text: string, most: number): string => {
-  const clean = redact(text.slice(0, most * 4))
-    .replace(CONTROL, " ")
-    .trim()
+  const clean = redact(text).replace(CONTROL, " ").trim()
   return clean.length <= most ? clean : `${clean.slice(0, most - 1).toWellFormed()}…`
 }
 

@@ -62,6 +62,18 @@ describe("a JSON log line", () => {
     }),
   )
 
+  it.effect("costs no more than its length, whatever it is made of", () =>
+    Effect.gen(function* () {
+      const secret = "hunter2hunter2"
+      for (const part of ["x", "a://", "bearer ", "bearer\t\t", "://a"]) {
+        const long = `${part.repeat(1_000_000)} https://me:${secret}@git.example`
+        const [text = ""] = yield* written(jsonLine, annotated({ long }))
+        expect(text.length).toBeGreaterThan(1_000_000)
+        expect(text).not.toContain(secret)
+      }
+    }),
+  )
+
   it.effect("survives what JSON cannot hold", () =>
     Effect.gen(function* () {
       const circle: Record<string, unknown> = {}

@@ -299,6 +299,11 @@ describe("failures", () => {
     expect(heard(outcome("a", "created web, created job"), FAILED).failures).toEqual([])
   })
 
+  it("never carry the first half of a credential that a cut would leave", () => {
+    const reason = `${"\n".repeat(3_900)}https://me:hunter2${"x".repeat(300)}@git.example/x`
+    expect(JSON.stringify(heard(gitError({ reason })))).not.toContain("hunter2")
+  })
+
   it("never carry credentials, control characters or books", () => {
     const next = heard(
       gitError({
