@@ -32,7 +32,7 @@ const THREAD_MEMORY_MB = 256
 const RENDER_CACHE_BYTES = 64 * 2 ** 20
 const RENDER_TOTAL_BYTES = 512 * 2 ** 20
 /** The lease must not wait behind a busy budget; an attempt to renew it is bounded by this. */
-const LEASE_CONNECTIONS = { connections: 2, deadline: 4_000 }
+const LEASE_CONNECTIONS = { requests: 2, deadline: 4_000 }
 
 /** Rendering alone: what `nopea render` needs. */
 export const renderLayer = (config: Config): Layer.Layer<Render> =>

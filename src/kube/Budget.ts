@@ -6,7 +6,7 @@
 import { Clock, Effect, type Scope } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { Asked } from "./status.ts"
-import { unanswered } from "./unanswered.ts"
+import { crowded } from "./unanswered.ts"
 
 export interface BudgetOptions {
   /** Requests in flight at most; default 48. */
@@ -34,53 +34,14 @@ interface Waiter {
   wake: () => void
 }
 
-const crowded = (asked: Asked, reason: string): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A024",
-    reason,
-    fix: "nothing, if it passes; else look at the API server's load",
-  })
-
-/** Waiting requests: one queue per key, the keys in the order of their next turn. */
-class Queues {
-  readonly #queues = new Map<string, Set<Waiter>>()
-
-  lengthOf(key: string): number {
-    return this.#queues.get(key)?.size ?? 0
-  }
-
-  add(waiter: Waiter): void {
-    const queue = this.#queues.get(waiter.key)
-    if (queue === undefined) this.#queues.set(waiter.key, new Set([waiter]))
-    else queue.add(waiter)
-  }
-
-  remove(waiter: Waiter): void {
-    const queue = this.#queues.get(waiter.key)
-    queue?.delete(waiter)
-    if (queue?.size === 0) this.#queues.delete(waiter.key)
-  }
-
-  /** The next one in turn; its key goes to the end. */
-  next(): Waiter | undefined {
-    const [found] = this.#queues
-    if (found === undefined) return undefined
-    const [key, queue] = found
-    const [waiter] = queue
-    this.#queues.delete(key)
-    if (waiter !== undefined) queue.delete(waiter)
-    if (queue.size > 0) this.#queues.set(key, queue)
-    return waiter
-  }
-}
-
 /** A halving counts for the burst of refusals that caused it. */
 const BURST = 1_000
 
 /** Who runs and who waits; every change ends with `serve`. */
 class Turns {
+  /** Those that wait by key, the keys in the order of their next turn. */
+  readonly #queues = new Map<string, Set<Waiter>>()
   readonly #most: number
-  readonly #queues = new Queues()
   #limit: number
   #inFlight = 0
   #halvedAt = Number.NEGATIVE_INFINITY
@@ -93,22 +54,32 @@ class Turns {
   }
 
   waiting(key: string): number {
-    return this.#queues.lengthOf(key)
+    return this.#queues.get(key)?.size ?? 0
   }
 
   serve(): void {
-    while (!this.isPaused && this.#inFlight < Math.floor(this.#limit)) {
-      const waiter = this.#queues.next()
-      if (waiter === undefined) return
+    for (const [key, queue] of this.#queues) {
+      if (this.isPaused || this.#inFlight >= Math.floor(this.#limit)) return
+      const [waiter] = queue as Iterable<Waiter> as readonly [Waiter]
+      this.#remove(waiter)
+      // Visited again by this loop: a Map yields what is added while it is read.
+      if (this.#queues.delete(key)) this.#queues.set(key, queue)
       this.#inFlight += 1
       waiter.granted = true
       waiter.wake()
     }
   }
 
+  #remove(waiter: Waiter): void {
+    const queue = this.#queues.get(waiter.key)
+    queue?.delete(waiter)
+    if (queue?.size === 0) this.#queues.delete(waiter.key)
+  }
+
   join(key: string): Waiter {
     const waiter: Waiter = { key, granted: false, wake: () => {} }
-    this.#queues.add(waiter)
+    const queue = this.#queues.get(key) ?? new Set()
+    this.#queues.set(key, queue.add(waiter))
     this.serve()
     return waiter
   }
@@ -117,39 +88,35 @@ class Turns {
     if (waiter.granted) {
       this.#inFlight -= 1
       this.#limit = Math.min(this.#most, this.#limit + 1 / this.#limit)
-    } else this.#queues.remove(waiter)
+    } else this.#remove(waiter)
     this.serve()
   }
 
-  /** True where nobody waits for the end of a pause yet. */
-  pause(now: number, pause: number): boolean {
+  pause(now: number, pause: number): void {
     if (now - this.#halvedAt >= BURST) {
       this.#limit = Math.max(1, this.#limit / 2)
       this.#halvedAt = now
     }
     this.pausedUntil = Math.max(this.pausedUntil, now + pause)
-    const isFirst = !this.isPaused
     this.isPaused = true
-    return isFirst
   }
 }
 
 const turn = (waiter: Waiter): Effect.Effect<void> =>
-  Effect.callback<void>((resume) => {
+  Effect.callback((resume) => {
     if (waiter.granted) resume(Effect.void)
     else waiter.wake = () => resume(Effect.void)
   })
 
-const untilUnpaused = (turns: Turns): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    while (true) {
-      const left = turns.pausedUntil - (yield* Clock.currentTimeMillis)
-      if (left <= 0) break
-      yield* Effect.sleep(left)
-    }
-    turns.isPaused = false
-    turns.serve()
-  })
+const untilUnpaused = Effect.fnUntraced(function* (turns: Turns) {
+  while (true) {
+    const left = turns.pausedUntil - (yield* Clock.currentTimeMillis)
+    if (left <= 0) break
+    yield* Effect.sleep(left)
+  }
+  turns.isPaused = false
+  turns.serve()
+})
 
 export const makeBudget = (
   options: BudgetOptions = {},
@@ -160,29 +127,25 @@ export const makeBudget = (
     const turns = new Turns(requests)
 
     const awaitTurn = (asked: Asked, waiter: Waiter): Effect.Effect<void, KubeError> =>
-      waiter.granted
-        ? Effect.void
-        : Effect.timeoutOrElse(turn(waiter), {
-            duration: patience,
-            orElse: () => Effect.fail(crowded(asked, `waited ${patience / 1_000} s for its turn`)),
-          })
+      Effect.timeoutOrElse(turn(waiter), {
+        duration: patience,
+        orElse: () => Effect.fail(crowded(asked, `waited ${patience / 1_000} s for its turn`)),
+      })
 
     return {
       run: (asked, key, effect) =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.suspend(() => {
-            if (turns.waiting(key) >= places)
-              return Effect.fail(crowded(asked, `${places} requests of ${key} are waiting already`))
-            const waiter = turns.join(key)
-            return restore(Effect.andThen(awaitTurn(asked, waiter), effect)).pipe(
-              Effect.onExit(() => Effect.sync(() => turns.leave(waiter))),
-            )
-          }),
-        ),
-      slowDown: (pause) =>
-        Effect.gen(function* () {
-          const isFirst = turns.pause(yield* Clock.currentTimeMillis, pause)
-          if (isFirst) yield* Effect.forkIn(untilUnpaused(turns), scope)
+        Effect.uninterruptibleMask((restore) => {
+          if (turns.waiting(key) >= places)
+            return Effect.fail(crowded(asked, `${places} requests of ${key} are waiting already`))
+          const waiter = turns.join(key)
+          const inTurn = waiter.granted ? effect : Effect.andThen(awaitTurn(asked, waiter), effect)
+          return Effect.onExit(restore(inTurn), () => Effect.sync(() => turns.leave(waiter)))
         }),
+      slowDown: Effect.fnUntraced(function* (pause) {
+        const now = yield* Clock.currentTimeMillis
+        const isFirst = !turns.isPaused
+        turns.pause(now, pause)
+        if (isFirst) yield* Effect.forkIn(untilUnpaused(turns), scope)
+      }),
     }
   })

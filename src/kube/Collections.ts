@@ -1,156 +1,147 @@
-/** Collections on the wire: lists page by page, watches line by line. */
+/** Collections on the wire: lists page by page, watches line by line; whole objects, or their metadata. */
 import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Effect, Random, Result, Stream } from "effect"
+import { Effect, Random, Stream } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, formatGroupKind, type KubeObject } from "../domain/object.ts"
 import type {
   Caller,
+  Kube,
   Listed,
   ListOptions,
   ObjectMetadata,
   ResourceType,
   WatchEvent,
 } from "./Kube.ts"
-import { collectionPath, queryText, selection } from "./path.ts"
+import { selectionPath } from "./path.ts"
 import type { Asked } from "./status.ts"
 import type { Transport } from "./Transport.ts"
 import { broken, garbage, idle } from "./unanswered.ts"
-import { decodeEvent, NOTHING_PENDING, type Pending, splitLines } from "./watch.ts"
+import { decodeEvent, splitLines } from "./watch.ts"
 
 /** Metadata only; an API server that cannot answers the whole object. */
 export const METADATA =
   "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
-export const METADATA_LIST = METADATA.replace("Metadata;", "MetadataList;")
+const METADATA_LIST = METADATA.replace("Metadata;", "MetadataList;")
 
-/** On whose behalf, and of which kind. */
-export interface Use {
-  readonly caller: Caller
-  readonly type: ResourceType
-}
+export const metadataOf = ({ metadata }: ObjectMetadata): ObjectMetadata => ({ metadata })
 
 export interface WatchLimits {
-  /** Milliseconds without event or bookmark until a watch ends with an error. */
-  readonly watchIdle: number
-  /** Longest line of a watch. */
-  readonly maxLineBytes: number
+  /** Milliseconds without event or bookmark until a watch ends with an error; default: 3 minutes. */
+  readonly watchIdle?: number
+  /** Longest line of a watch, in characters; default: 16 Mi. */
+  readonly maxLine?: number
 }
 
 const PAGE = 500
 /** A page token lives about five minutes: a list that loses it is begun again. */
 const LIST_TRIES = 3
 
-const askedOfAll = (operation: string, type: ResourceType, namespace?: string): Asked => ({
+const askedOf = (operation: string, type: ResourceType, { namespace }: ListOptions): Asked => ({
   operation,
-  subject: namespace ? `${formatGroupKind(type)} in ${namespace}` : formatGroupKind(type),
+  subject: formatGroupKind(type) + (namespace ? ` in ${namespace}` : ""),
   kind: type.kind,
-})
-
-export const parseJson = (asked: Asked, body: string): Effect.Effect<unknown, KubeError> =>
-  Effect.try({
-    try: (): unknown => JSON.parse(body),
-    catch: () => garbage(asked, "the answer is not JSON"),
-  })
-
-export const metadataOf = (object: unknown): ObjectMetadata => ({
-  metadata: (object as ObjectMetadata).metadata,
 })
 
 interface Page {
   readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string }
-  readonly items?: ReadonlyArray<Record<string, unknown>> | null
+  readonly items?: ReadonlyArray<KubeObject> | null
 }
 
-/** Items of built-in kinds come without apiVersion and kind. */
-export const wholeObject =
-  ({ type }: Use): ((item: Record<string, unknown>) => KubeObject) =>
-  (item) =>
-    ({ apiVersion: formatApiVersion(type), kind: type.kind, ...item }) as unknown as KubeObject
+/** How the items of a collection are asked for, and what is kept of each. */
+interface Form<A> {
+  readonly list: string
+  readonly watch: string
+  readonly keep: (item: KubeObject) => A
+}
 
-const listPages = <A>(
-  transport: Transport,
-  use: Use,
-  options: ListOptions,
-  as: { readonly accept: string; readonly item: (item: Record<string, unknown>) => A },
-): Effect.Effect<Listed<A>, KubeError> =>
-  Effect.gen(function* () {
-    const asked = askedOfAll("list", use.type, options.namespace)
-    const items: Array<A> = []
-    const path = collectionPath(use.type, options.namespace)
-    let next: string | undefined
-    while (true) {
-      const query = queryText({ ...selection(options), limit: PAGE, continue: next })
-      const request = { asked, caller: use.caller, method: "GET", accept: as.accept } as const
-      const { body } = yield* transport.send({ ...request, path: path + query })
-      const page = (yield* parseJson(asked, body)) as Page
-      for (const item of page.items ?? []) items.push(as.item(item))
-      next = page.metadata?.continue || undefined
-      if (next === undefined)
-        return { items, resourceVersion: page.metadata?.resourceVersion ?? "" }
-    }
-  })
+const JSON_TYPE = "application/json"
+const WHOLE: Form<KubeObject> = { list: JSON_TYPE, watch: JSON_TYPE, keep: (item) => item }
+const THIN: Form<ObjectMetadata> = { list: METADATA_LIST, watch: METADATA, keep: metadataOf }
 
-export const list = <A>(
-  ...args: Parameters<typeof listPages<A>>
-): Effect.Effect<Listed<A>, KubeError> =>
-  Effect.retry(listPages(...args), {
-    times: LIST_TRIES - 1,
-    while: (error) => error.status === 410,
-  })
+const lister =
+  <A>(transport: Transport, { list, keep }: Form<A>) =>
+  (
+    caller: Caller,
+    type: ResourceType,
+    options: ListOptions = {},
+  ): Effect.Effect<Listed<A>, KubeError> =>
+    Effect.gen(function* () {
+      const request = {
+        asked: askedOf("list", type, options),
+        caller,
+        method: "GET",
+        accept: list,
+      } as const
+      // Items of built-in kinds come without apiVersion and kind.
+      const implied = { apiVersion: formatApiVersion(type), kind: type.kind }
+      const items: Array<A> = []
+      let next: string | undefined
+      while (true) {
+        const path = selectionPath(type, options, { limit: PAGE, continue: next })
+        const { metadata, items: found } = (yield* transport.send({ ...request, path }))
+          .json as Page
+        for (const item of found ?? []) items.push(keep({ ...implied, ...item }))
+        next = metadata?.continue || undefined
+        if (next === undefined) return { items, resourceVersion: metadata?.resourceVersion ?? "" }
+      }
+    }).pipe(Effect.retry({ times: LIST_TRIES - 1, while: ({ status }) => status === 410 }))
 
-/** Bytes -> events; a line without end is bounded. */
+/** Text -> events; a line without end is bounded. */
 const decode =
-  (asked: Asked, maxLineBytes: number) =>
-  (bytes: Stream.Stream<Uint8Array, KubeError>): Stream.Stream<WatchEvent<KubeObject>, KubeError> =>
-    bytes.pipe(
+  (asked: Asked, maxLine: number) =>
+  (texts: Stream.Stream<string, KubeError>): Stream.Stream<WatchEvent<KubeObject>, KubeError> =>
+    texts.pipe(
       Stream.mapAccumEffect(
-        () => NOTHING_PENDING,
-        (pending: Pending, chunk: Uint8Array) => {
-          const { pending: rest, lines } = splitLines(pending, chunk)
-          return rest.size > maxLineBytes
+        () => "",
+        (before: string, text: string) => {
+          const split = splitLines(before, text)
+          return split[0].length > maxLine
             ? Effect.fail(garbage(asked, "a line of the watch is longer than the bound"))
-            : Effect.succeed([rest, lines] as const)
+            : Effect.succeed(split)
         },
       ),
-      Stream.mapEffect((line) => {
-        const event = decodeEvent(asked, line)
-        return Result.isSuccess(event) ? Effect.succeed(event.success) : Effect.fail(event.failure)
+      Stream.mapEffect((line) => Effect.fromResult(decodeEvent(asked, line))),
+    )
+
+const watcher =
+  <A>(transport: Transport, { watch, keep }: Form<A>, limits: WatchLimits) =>
+  (
+    caller: Caller,
+    type: ResourceType,
+    options: ListOptions & { readonly resourceVersion: string },
+  ): Stream.Stream<WatchEvent<A>, KubeError> =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const { watchIdle = 180_000, maxLine = 16 * 2 ** 20 } = limits
+        const asked = askedOf("watch", type, options)
+        const path = selectionPath(type, options, {
+          watch: true,
+          allowWatchBookmarks: true,
+          resourceVersion: options.resourceVersion,
+          timeoutSeconds: yield* Random.nextIntBetween(300, 600),
+        })
+        const body = yield* transport.open({ asked, caller, method: "GET", path, accept: watch })
+        const silence = idle(asked, `neither event nor bookmark within ${watchIdle / 1_000} s`)
+        return NodeStream.fromReadable<Uint8Array, KubeError>({
+          evaluate: () => body,
+          onError: (cause) => broken(asked, cause),
+        }).pipe(
+          Stream.decodeText,
+          decode(asked, maxLine),
+          Stream.timeoutOrElse({ duration: watchIdle, orElse: () => Stream.fail(silence) }),
+          Stream.map((event) =>
+            event.type === "BOOKMARK" ? event : { type: event.type, object: keep(event.object) },
+          ),
+        )
       }),
     )
 
-export const watch = (
+export const collections = (
   transport: Transport,
-  use: Use,
-  options: ListOptions & { readonly resourceVersion: string },
-  limits: WatchLimits & { readonly accept: string },
-): Stream.Stream<WatchEvent<KubeObject>, KubeError> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const asked = askedOfAll("watch", use.type, options.namespace)
-      const query = queryText({
-        ...selection(options),
-        watch: true,
-        allowWatchBookmarks: true,
-        resourceVersion: options.resourceVersion,
-        timeoutSeconds: yield* Random.nextIntBetween(300, 600),
-      })
-      const path = collectionPath(use.type, options.namespace) + query
-      const body = yield* transport.open({
-        asked,
-        caller: use.caller,
-        method: "GET",
-        path,
-        accept: limits.accept,
-      })
-      const onError = (cause: unknown) => broken(asked, cause)
-      return NodeStream.fromReadable<Uint8Array, KubeError>({ evaluate: () => body, onError }).pipe(
-        decode(asked, limits.maxLineBytes),
-        Stream.timeoutOrElse({
-          duration: limits.watchIdle,
-          orElse: () => Stream.fail(idle(asked, limits.watchIdle)),
-        }),
-      )
-    }),
-  )
-
-export const metadataEvent = (event: WatchEvent<KubeObject>): WatchEvent<ObjectMetadata> =>
-  event.type === "BOOKMARK" ? event : { type: event.type, object: metadataOf(event.object) }
+  limits: WatchLimits,
+): Pick<Kube["Service"], "list" | "listMetadata" | "watch" | "watchMetadata"> => ({
+  list: lister(transport, WHOLE),
+  listMetadata: lister(transport, THIN),
+  watch: watcher(transport, WHOLE, limits),
+  watchMetadata: watcher(transport, THIN, limits),
+})

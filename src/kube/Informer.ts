@@ -1,5 +1,5 @@
 /** List, watch, bookmarks, expiry, reconnection: one endless stream of what happens to the objects of a kind. */
-import { type Cause, Clock, Effect, Queue, Random, Result, Stream } from "effect"
+import { Clock, Effect, Queue, Random, Result, Stream } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { KubeObject } from "../domain/object.ts"
 import {
@@ -41,97 +41,64 @@ const HOUR = 3_600_000
 const jittered = (milliseconds: number): Effect.Effect<number> =>
   Effect.map(Random.nextBetween(0.9, 1.1), (factor) => Math.round(milliseconds * factor))
 
-const backoff = (failures: number, error: KubeError): Effect.Effect<number> =>
-  jittered(
-    Math.max(Math.min(FIRST_RETRY * 2 ** (failures - 1), LONGEST_RETRY), error.retryAfter ?? 0),
-  )
-
-interface Memory {
-  state: InformerState
-  /** Failures in a row; an event of a watch ends the row (a list does not: the watch after it may fail at once). */
-  failures: number
-  relistAt: number
-}
-
-type Told<A> = Queue.Queue<InformerEvent<A>, Cause.Done>
-
-const take = <A extends ObjectMetadata>(
-  told: Told<A>,
-  memory: Memory,
-  input: InformerInput<A>,
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const { state, events } = step(memory.state, input)
-    memory.state = state
-    if (input.type === "event") memory.failures = 0
-    return Effect.asVoid(Queue.offerAll(told, events))
-  })
-
-const list = <A extends ObjectMetadata>(
-  source: Source<A>,
-  told: Told<A>,
-  memory: Memory,
-  relist: number,
-): Effect.Effect<void, KubeError> =>
-  Effect.gen(function* () {
-    const listed = yield* source.list
-    memory.relistAt = (yield* Clock.currentTimeMillis) + (yield* jittered(relist))
-    yield* take(told, memory, { type: "listed", list: listed })
-  })
-
-/** Until the watch ends or fails, or it is time to list anew. */
-const watch = <A extends ObjectMetadata>(
-  source: Source<A>,
-  told: Told<A>,
-  memory: Memory,
-  resourceVersion: string,
-): Effect.Effect<void, KubeError> =>
-  Effect.gen(function* () {
-    const began = yield* Clock.currentTimeMillis
-    const events = Stream.runForEach(source.watch(resourceVersion), (event) =>
-      take(told, memory, { type: "event", event }),
-    )
-    yield* Effect.timeoutOption(events, Math.max(0, memory.relistAt - began))
-    const now = yield* Clock.currentTimeMillis
-    if (now >= memory.relistAt) return yield* take(told, memory, { type: "expired" })
-    if (now - began < HEALTHY) yield* Effect.sleep(yield* jittered(FIRST_RETRY))
-  })
-
-const recover = <A extends ObjectMetadata>(
-  told: Told<A>,
-  memory: Memory,
-  error: KubeError,
-): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const isFirstLoss = losesPosition(error) && memory.state.at === "watching"
-    if (losesPosition(error)) yield* take(told, memory, { type: "expired" })
-    memory.failures += 1
-    const retryIn =
-      isFirstLoss && memory.failures === 1 ? 0 : yield* backoff(memory.failures, error)
-    if (retryIn === 0) return
-    yield* Queue.offer(told, { type: "failed", error, retryIn })
-    yield* Effect.sleep(retryIn)
-  })
+const backoff = (failures: number, { retryAfter = 0 }: KubeError): Effect.Effect<number> =>
+  jittered(Math.max(Math.min(FIRST_RETRY * 2 ** (failures - 1), LONGEST_RETRY), retryAfter))
 
 /** Never fails and never ends: what goes wrong is told, and tried again. Back-pressure: 256 events. */
 export const inform = <A extends ObjectMetadata>(
   source: Source<A>,
-  options: InformerOptions = {},
+  { relist = HOUR }: InformerOptions = {},
 ): Stream.Stream<InformerEvent<A>> =>
   Stream.callback<InformerEvent<A>>(
-    (told) =>
-      Effect.gen(function* () {
-        const memory: Memory = { state: LISTING, failures: 0, relistAt: 0 }
+    (told) => {
+      let state: InformerState = LISTING
+      // In a row; an event of a watch ends the row (a list does not: the watch after it may fail at once).
+      let failures = 0
+      let relistAt = 0
+
+      const take = (input: InformerInput<A>): Effect.Effect<unknown> => {
+        const next = step(state, input)
+        state = next.state
+        if (input.type === "event") failures = 0
+        return Queue.offerAll(told, next.events)
+      }
+
+      const list = Effect.gen(function* () {
+        const listed = yield* source.list
+        relistAt = (yield* Clock.currentTimeMillis) + (yield* jittered(relist))
+        yield* take({ type: "listed", list: listed })
+      })
+
+      /** Until the watch ends or fails, or it is time to list anew. */
+      const watch = Effect.fnUntraced(function* (resourceVersion: string) {
+        const began = yield* Clock.currentTimeMillis
+        const events = Stream.runForEach(source.watch(resourceVersion), (event) =>
+          take({ type: "event", event }),
+        )
+        yield* Effect.timeoutOption(events, Math.max(0, relistAt - began))
+        const now = yield* Clock.currentTimeMillis
+        if (now >= relistAt) yield* take({ type: "expired" })
+        else if (now - began < HEALTHY) yield* Effect.sleep(yield* jittered(FIRST_RETRY))
+      })
+
+      const recover = Effect.fnUntraced(function* (error: KubeError) {
+        failures += 1
+        const isFirstLoss = losesPosition(error) && state.at === "watching" && failures === 1
+        if (losesPosition(error)) yield* take({ type: "expired" })
+        if (isFirstLoss) return
+        const retryIn = yield* backoff(failures, error)
+        yield* Queue.offer(told, { type: "failed", error, retryIn })
+        yield* Effect.sleep(retryIn)
+      })
+
+      return Effect.gen(function* () {
         while (true) {
-          const { state } = memory
-          const turn =
-            state.at === "listing"
-              ? list(source, told, memory, options.relist ?? HOUR)
-              : watch(source, told, memory, state.resourceVersion)
+          const turn = state.at === "listing" ? list : watch(state.resourceVersion)
           const outcome = yield* Effect.result(turn)
-          if (Result.isFailure(outcome)) yield* recover(told, memory, outcome.failure)
+          if (Result.isFailure(outcome)) yield* recover(outcome.failure)
         }
-      }),
+      })
+    },
     { bufferSize: 256 },
   )
 
@@ -140,37 +107,27 @@ export interface Informed extends ListOptions, InformerOptions {
   readonly type: ResourceType
 }
 
+const informing = <A extends ObjectMetadata>(
+  wanted: Informed,
+  source: (kube: Kube["Service"]) => Source<A>,
+): Stream.Stream<InformerEvent<A>, never, Kube> =>
+  Stream.unwrap(Effect.map(Kube, (kube) => inform(source(kube), wanted)))
+
 /** Whole objects. */
 export const informObjects = (
   wanted: Informed,
 ): Stream.Stream<InformerEvent<KubeObject>, never, Kube> =>
-  Stream.unwrap(
-    Effect.map(Kube, (kube) => {
-      const { caller, type } = wanted
-      return inform<KubeObject>(
-        {
-          list: kube.list(caller, type, wanted),
-          watch: (resourceVersion) => kube.watch(caller, type, { ...wanted, resourceVersion }),
-        },
-        wanted,
-      )
-    }),
-  )
+  informing(wanted, ({ list, watch }) => ({
+    list: list(wanted.caller, wanted.type, wanted),
+    watch: (resourceVersion) => watch(wanted.caller, wanted.type, { ...wanted, resourceVersion }),
+  }))
 
 /** Metadata only. */
 export const informMetadata = (
   wanted: Informed,
 ): Stream.Stream<InformerEvent<ObjectMetadata>, never, Kube> =>
-  Stream.unwrap(
-    Effect.map(Kube, (kube) => {
-      const { caller, type } = wanted
-      return inform<ObjectMetadata>(
-        {
-          list: kube.listMetadata(caller, type, wanted),
-          watch: (resourceVersion) =>
-            kube.watchMetadata(caller, type, { ...wanted, resourceVersion }),
-        },
-        wanted,
-      )
-    }),
-  )
+  informing(wanted, ({ listMetadata, watchMetadata }) => ({
+    list: listMetadata(wanted.caller, wanted.type, wanted),
+    watch: (resourceVersion) =>
+      watchMetadata(wanted.caller, wanted.type, { ...wanted, resourceVersion }),
+  }))

@@ -67,43 +67,42 @@ export interface DeleteOptions {
   readonly dryRun?: boolean
 }
 
+type Answer<A> = Effect.Effect<A, KubeError>
+
+type List<A> = (caller: Caller, type: ResourceType, options?: ListOptions) => Answer<Listed<A>>
+
+type Watch<A> = (
+  caller: Caller,
+  type: ResourceType,
+  options: ListOptions & { readonly resourceVersion: string },
+) => Stream.Stream<WatchEvent<A>, KubeError>
+
+/** Of the object, or of its `status` subresource. */
+type Patch<A> = (
+  caller: Caller,
+  type: ResourceType,
+  name: ObjectName,
+  patch: A,
+  subresource?: "status",
+) => Answer<KubeObject>
+
 export class Kube extends Context.Service<
   Kube,
   {
     /** Served kinds; kept until `refresh` asks anew. */
-    readonly discovery: (refresh?: "refresh") => Effect.Effect<Discovery, KubeError>
-    readonly get: (
-      caller: Caller,
-      type: ResourceType,
-      name: ObjectName,
-    ) => Effect.Effect<KubeObject, KubeError>
+    readonly discovery: (refresh?: "refresh") => Answer<Discovery>
+    readonly get: (caller: Caller, type: ResourceType, name: ObjectName) => Answer<KubeObject>
     readonly getMetadata: (
       caller: Caller,
       type: ResourceType,
       name: ObjectName,
-    ) => Effect.Effect<ObjectMetadata, KubeError>
-    /** Every page; starts over once where a page token expired. */
-    readonly list: (
-      caller: Caller,
-      type: ResourceType,
-      options?: ListOptions,
-    ) => Effect.Effect<Listed<KubeObject>, KubeError>
-    readonly listMetadata: (
-      caller: Caller,
-      type: ResourceType,
-      options?: ListOptions,
-    ) => Effect.Effect<Listed<ObjectMetadata>, KubeError>
+    ) => Answer<ObjectMetadata>
+    /** Every page; starts over where a page token expired. */
+    readonly list: List<KubeObject>
+    readonly listMetadata: List<ObjectMetadata>
     /** One watch connection, with bookmarks. Ends when the server ends it; fails with status 410 when expired. */
-    readonly watch: (
-      caller: Caller,
-      type: ResourceType,
-      options: ListOptions & { readonly resourceVersion: string },
-    ) => Stream.Stream<WatchEvent<KubeObject>, KubeError>
-    readonly watchMetadata: (
-      caller: Caller,
-      type: ResourceType,
-      options: ListOptions & { readonly resourceVersion: string },
-    ) => Stream.Stream<WatchEvent<ObjectMetadata>, KubeError>
+    readonly watch: Watch<KubeObject>
+    readonly watchMetadata: Watch<ObjectMetadata>
     /**
      * Server-side apply. `body` is JSON text (without managedFields); answers the metadata after it,
      * and whether the object was created (201).
@@ -114,36 +113,24 @@ export class Kube extends Context.Service<
       name: ObjectName,
       body: string,
       options: ApplyOptions,
-    ) => Effect.Effect<ObjectMetadata & { readonly created: boolean }, KubeError>
+    ) => Answer<ObjectMetadata & { readonly created: boolean }>
     readonly create: (
       caller: Caller,
       type: ResourceType,
       namespace: string,
       body: KubeObject,
       options?: { readonly dryRun?: boolean },
-    ) => Effect.Effect<KubeObject, KubeError>
-    /** JSON merge patch, of the object or of its `status` subresource. */
-    readonly mergePatch: (
-      caller: Caller,
-      type: ResourceType,
-      name: ObjectName,
-      patch: unknown,
-      subresource?: "status",
-    ) => Effect.Effect<KubeObject, KubeError>
-    /** JSON patch (RFC 6902), of the object or of its `status` subresource. */
-    readonly jsonPatch: (
-      caller: Caller,
-      type: ResourceType,
-      name: ObjectName,
-      patch: ReadonlyArray<unknown>,
-      subresource?: "status",
-    ) => Effect.Effect<KubeObject, KubeError>
+    ) => Answer<KubeObject>
+    /** JSON merge patch. */
+    readonly mergePatch: Patch<unknown>
+    /** JSON patch (RFC 6902). */
+    readonly jsonPatch: Patch<ReadonlyArray<unknown>>
     /** With preconditions, propagation `Background`. An object that is gone already is a success. */
     readonly delete: (
       caller: Caller,
       type: ResourceType,
       name: ObjectName,
       options: DeleteOptions,
-    ) => Effect.Effect<void, KubeError>
+    ) => Answer<void>
   }
 >()("nopea/kube/Kube") {}

@@ -4,14 +4,8 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Redacted, Semaphore } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
-import {
-  type Credential,
-  credentialsError,
-  FRESH,
-  type Identity,
-  type Source,
-  type Tls,
-} from "./credential.ts"
+import { type Credential, FRESH, type Identity, type Source, type Tls } from "./credential.ts"
+import { credentialsError } from "./unanswered.ts"
 
 export const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -21,48 +15,36 @@ export interface Access {
   readonly identity: (refused?: Identity) => Effect.Effect<Identity, KubeError>
 }
 
-const tlsText = (tls: Tls): string =>
-  JSON.stringify([
-    tls.ca,
-    tls.cert,
-    tls.key && Redacted.value(tls.key),
-    tls.servername,
-    tls.rejectUnauthorized,
-  ])
-
 /** Equal TLS settings stay one object: connections are kept as long as it is the same. */
-const keepTls = (before: Identity | undefined, after: Identity): Identity =>
-  before !== undefined && tlsText(before.tls) === tlsText(after.tls)
-    ? { ...after, tls: before.tls }
-    : after
+const keepTls = (before: Identity | undefined, after: Identity): Identity => {
+  const text = ({ key, ...tls }: Tls) => JSON.stringify({ ...tls, key: key && Redacted.value(key) })
+  const isSame = before !== undefined && text(before.tls) === text(after.tls)
+  return isSame ? { ...after, tls: before.tls } : after
+}
 
 /** Reads a source once at a time and keeps what it gave. */
-export const makeAccess = (source: Source): Effect.Effect<Access> =>
+export const makeAccess = ({ server, read }: Source): Effect.Effect<Access> =>
   Effect.gen(function* () {
     const one = yield* Semaphore.make(1)
     let kept: Credential | undefined
 
-    const valid = (refused: Identity | undefined, now: number): Identity | undefined =>
-      kept !== undefined && kept.until > now && kept.identity !== refused
-        ? kept.identity
-        : undefined
+    const keptOr = (
+      refused: Identity | undefined,
+      renew: Effect.Effect<Identity, KubeError>,
+    ): Effect.Effect<Identity, KubeError> =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) =>
+        kept !== undefined && kept.until > now && kept.identity !== refused
+          ? Effect.succeed(kept.identity)
+          : renew,
+      )
 
-    const renew = (refused: Identity | undefined) =>
-      Effect.gen(function* () {
-        const found = valid(refused, yield* Clock.currentTimeMillis)
-        if (found !== undefined) return found
-        const { identity, until } = yield* source.read
-        kept = { identity: keepTls(kept?.identity, identity), until }
-        return kept.identity
-      })
-
+    const renewed = Effect.map(read, ({ identity, until }) => {
+      kept = { identity: keepTls(kept?.identity, identity), until }
+      return kept.identity
+    })
     return {
-      server: source.server,
-      identity: (refused) =>
-        Effect.gen(function* () {
-          const found = valid(refused, yield* Clock.currentTimeMillis)
-          return found ?? (yield* one.withPermits(1)(renew(refused)))
-        }),
+      server,
+      identity: (refused) => keptOr(refused, one.withPermits(1)(keptOr(refused, renewed))),
     }
   })
 
@@ -95,16 +77,15 @@ export interface AccessOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>
 }
 
-const hostPort = (host: string, port: string): string =>
-  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`
-
-const inCluster = (options: AccessOptions): Source | undefined => {
-  const environment = options.environment ?? process.env
+const inCluster = ({
+  environment = process.env,
+  serviceAccountFolder = SERVICE_ACCOUNT_FOLDER,
+}: AccessOptions): Source | undefined => {
   const host = environment["KUBERNETES_SERVICE_HOST"]
   const port = environment["KUBERNETES_SERVICE_PORT"]
-  if (host === undefined || host === "" || port === undefined || port === "") return undefined
-  const folder = options.serviceAccountFolder ?? SERVICE_ACCOUNT_FOLDER
-  return { server: `https://${hostPort(host, port)}`, read: readFolder(folder) }
+  if (!host || !port) return undefined
+  const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`
+  return { server, read: readFolder(serviceAccountFolder) }
 }
 
 /** The file is loaded only here: its YAML and authentication code weigh 40 MB that a pod never needs. */

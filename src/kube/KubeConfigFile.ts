@@ -1,11 +1,13 @@
 /** A kubeconfig as a source of credentials: tokens, client certificates, exec plugins, OIDC. Imported only when used. */
 import { execFile } from "node:child_process"
+import type { RequestOptions } from "node:https"
 import { delimiter, dirname, resolve } from "node:path"
-import { KubeConfig, type User } from "@kubernetes/client-node"
+import { type Cluster, KubeConfig, type User } from "@kubernetes/client-node"
 import { Clock, Effect, Redacted } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
-import { type Credential, credentialsError, FRESH, type Source, type Tls } from "./credential.ts"
+import { type Credential, FRESH, type Identity, type Source, type Tls } from "./credential.ts"
 import { oneLine } from "./status.ts"
+import { credentialsError } from "./unanswered.ts"
 
 const unusable = (path: string, reason: string): ConfigError =>
   new ConfigError({
@@ -85,66 +87,45 @@ const runPlugin = (plugin: ExecPlugin, folder: string): Effect.Effect<ExecStatus
     }).stdin?.end()
   })
 
-interface HttpsOptions {
-  readonly headers?: Readonly<Record<string, string>>
-  readonly auth?: string
-  readonly ca?: Buffer | string
-  readonly cert?: Buffer | string
-  readonly key?: Buffer | string
-  readonly servername?: string
-  readonly rejectUnauthorized?: boolean
+/** What a kubeconfig makes of TLS and headers; its PEM texts may be Buffers. */
+const identityOf = (options: RequestOptions): Identity => {
+  const { ca, cert, key, servername, rejectUnauthorized, auth } = options
+  const headers = options.headers as Readonly<Record<string, string>> | undefined
+  const authorization = auth
+    ? `Basic ${Buffer.from(auth).toString("base64")}`
+    : headers?.["Authorization"]
+  const tls: Tls = {
+    ...(ca && { ca: String(ca) }),
+    ...(cert && { cert: String(cert) }),
+    ...(key && { key: Redacted.make(String(key)) }),
+    ...(servername && { servername }),
+    ...(rejectUnauthorized === false && { rejectUnauthorized }),
+  }
+  return authorization ? { tls, authorization: Redacted.make(authorization) } : { tls }
 }
-
-const text = (pem: Buffer | string): string => pem.toString()
-
-const tlsOf = (options: HttpsOptions): Tls => ({
-  ...(options.ca === undefined ? {} : { ca: text(options.ca) }),
-  ...(options.cert === undefined ? {} : { cert: text(options.cert) }),
-  ...(options.key === undefined ? {} : { key: Redacted.make(text(options.key)) }),
-  ...(options.servername === undefined ? {} : { servername: options.servername }),
-  ...(options.rejectUnauthorized === false ? { rejectUnauthorized: false } : {}),
-})
-
-const authorizationOf = (options: HttpsOptions): string | undefined =>
-  options.auth === undefined
-    ? options.headers?.["Authorization"]
-    : `Basic ${Buffer.from(options.auth).toString("base64")}`
 
 const credentialOf = (config: KubeConfig, until: number): Effect.Effect<Credential, KubeError> =>
   Effect.tryPromise({
     try: async () => {
-      const options: HttpsOptions = {}
-      await config.applyToHTTPSOptions(options as Parameters<KubeConfig["applyToHTTPSOptions"]>[0])
-      const authorization = authorizationOf(options)
-      const identity = { tls: tlsOf(options) }
-      return authorization === undefined
-        ? { identity, until }
-        : { identity: { ...identity, authorization: Redacted.make(authorization) }, until }
+      const options: RequestOptions = {}
+      await config.applyToHTTPSOptions(options)
+      return { identity: identityOf(options), until }
     },
     catch: (cause) =>
       credentialsError("kubeconfig", oneLine(cause instanceof Error ? cause.message : "", 300)),
   })
 
-const pluginOf = (user: User | null): ExecPlugin | undefined =>
-  user?.exec ?? user?.authProvider?.config?.exec
-
+/** The user with what its plugin gave, in the plugin's place. */
 const withExec = (config: KubeConfig, user: User, status: ExecStatus): KubeConfig => {
   const { exec: _, authProvider: __, ...plain } = user
-  const certData = status.clientCertificateData
-  const keyData = status.clientKeyData
+  const { token, clientCertificateData, clientKeyData } = status
+  const base64 = (text: string) => Buffer.from(text).toString("base64")
   const copy = new KubeConfig()
-  copy.loadFromOptions({
-    clusters: config.clusters,
-    contexts: config.contexts,
-    currentContext: config.currentContext,
-    users: [
-      {
-        ...plain,
-        ...(status.token === undefined ? {} : { token: status.token }),
-        ...(certData === undefined ? {} : { certData: Buffer.from(certData).toString("base64") }),
-        ...(keyData === undefined ? {} : { keyData: Buffer.from(keyData).toString("base64") }),
-      },
-    ],
+  copy.loadFromClusterAndUser(config.getCurrentCluster() as Cluster, {
+    ...plain,
+    ...(token && { token }),
+    ...(clientCertificateData && { certData: base64(clientCertificateData) }),
+    ...(clientKeyData && { keyData: base64(clientKeyData) }),
   })
   return copy
 }
@@ -162,7 +143,7 @@ const readCredential = (path: string, context: string | undefined) =>
       catch: () => credentialsError(path, "cannot be read"),
     })
     const user = config.getCurrentUser()
-    const plugin = pluginOf(user)
+    const plugin: ExecPlugin | undefined = user?.exec ?? user?.authProvider?.config?.exec
     if (user === null || plugin === undefined)
       return yield* credentialOf(config, (yield* Clock.currentTimeMillis) + FRESH)
     const status = yield* runPlugin(plugin, dirname(path.split(delimiter)[0] ?? ""))
@@ -177,21 +158,18 @@ export const openKubeconfig = (
   Effect.gen(function* () {
     const config = yield* Effect.try({
       try: () => load(path, context),
-      catch: (cause) =>
-        unusable(
-          path,
-          cause instanceof Error && "code" in cause
-            ? `cannot be read (${cause.code})`
-            : "is not a kubeconfig",
-        ),
+      catch: (cause) => {
+        const { code } = cause as NodeJS.ErrnoException
+        return unusable(path, code ? `cannot be read (${code})` : "is not a kubeconfig")
+      },
     })
     const cluster = config.getCurrentCluster()
-    if (cluster === null || !config.getCurrentUser())
-      return yield* unusable(
-        path,
-        `context ${config.getCurrentContext()} names no cluster and user`,
-      )
-    if (config.getCurrentUser()?.impersonateUser)
+    const user = config.getCurrentUser()
+    if (cluster === null || !user) {
+      const named = `context ${config.getCurrentContext()} names no cluster and user`
+      return yield* unusable(path, named)
+    }
+    if (user.impersonateUser)
       return yield* unusable(path, "its user impersonates another one (as), which is not supported")
     if (cluster.skipTLSVerify)
       yield* Effect.logWarning(

@@ -1,189 +1,130 @@
 /** The live Kube: verbs as HTTP requests, JSON in and out. */
-import { Effect, Layer, type Scope, Stream } from "effect"
+import { Effect, Layer, type Scope } from "effect"
 import type { ConfigError, KubeError } from "../domain/errors.ts"
 import { formatRef, type KubeObject } from "../domain/object.ts"
 import { VERSION } from "../version.ts"
-import {
-  list,
-  METADATA,
-  METADATA_LIST,
-  metadataEvent,
-  metadataOf,
-  parseJson,
-  type Use,
-  type WatchLimits,
-  watch,
-  wholeObject,
-} from "./Collections.ts"
-import {
-  type Caller,
-  type DeleteOptions,
-  Kube,
-  type ObjectName,
-  type ResourceType,
-} from "./Kube.ts"
+import { collections, METADATA, metadataOf, type WatchLimits } from "./Collections.ts"
+import type { Request } from "./Connections.ts"
+import { type Caller, Kube, type ObjectName, type ResourceType } from "./Kube.ts"
 import { type Access, type AccessOptions, openAccess } from "./KubeAuth.ts"
-import { makeDiscovery, type ReadJson } from "./KubeDiscovery.ts"
-import { collectionPath, objectPath, queryText } from "./path.ts"
-import type { Asked } from "./status.ts"
-import { makeTransport, type Request, type Transport, type TransportOptions } from "./Transport.ts"
+import { makeDiscovery } from "./KubeDiscovery.ts"
+import { collectionPath, objectPath, type Query, queryText } from "./path.ts"
+import { type Answer, makeTransport, type Transport, type TransportOptions } from "./Transport.ts"
 import { nameless } from "./unanswered.ts"
 
-/** Defaults: user agent `nopea/<version>`, idle watches end after 3 minutes, lines have at most 16 MiB. */
-export interface KubeHttpOptions extends Partial<TransportOptions>, Partial<WatchLimits> {}
-
-const CONTROLLER: Caller = { budget: "controller" }
-
-const askedOf = (operation: string, type: ResourceType, name: ObjectName): Asked => ({
-  operation,
-  subject: formatRef({ ...type, ...name }),
-  kind: type.kind,
-})
-
-interface Sent {
-  readonly operation: string
-  readonly method: Request["method"]
-  readonly query?: Parameters<typeof queryText>[0]
-  readonly subresource?: string | undefined
-  readonly accept?: string
-  readonly contentType?: string
-  readonly body?: string
-}
-
-/** An empty or dotted name would make the path that of the collection, or of another object. */
-const isUsable = (type: ResourceType, { namespace, name }: ObjectName): boolean =>
-  name !== "" && !/^\.{1,2}$/u.test(name) && type.namespaced === (namespace !== "")
-
-/** A request about one object. */
-const onObject = (
-  transport: Transport,
-  use: Use,
-  name: ObjectName,
-  { operation, query = {}, subresource, ...rest }: Sent,
-): Effect.Effect<{ readonly status: number; readonly json: unknown }, KubeError> =>
-  Effect.gen(function* () {
-    const asked = askedOf(operation, use.type, name)
-    if (!isUsable(use.type, name)) return yield* nameless(asked)
-    const path = objectPath(use.type, name, subresource) + queryText(query)
-    const answer = yield* transport.send({ ...rest, asked, caller: use.caller, path })
-    return { status: answer.status, json: yield* parseJson(asked, answer.body) }
-  })
-
-const fieldManager = "nopea"
-
-const dryRunOf = (dryRun: boolean | undefined): string | undefined => (dryRun ? "All" : undefined)
-
-/** Beside a body the API server ignores the query, so a dry run must be asked for here. */
-const deleteBody = (options: DeleteOptions): string =>
-  JSON.stringify({
-    kind: "DeleteOptions",
-    apiVersion: "v1",
-    propagationPolicy: "Background",
-    preconditions: { uid: options.uid, resourceVersion: options.resourceVersion },
-    dryRun: options.dryRun ? ["All"] : undefined,
-  })
+/** Default of the user agent: `nopea/<version>`. */
+export interface KubeHttpOptions extends Partial<TransportOptions>, WatchLimits {}
 
 type Shape = Kube["Service"]
 
-const reading = (
-  transport: Transport,
-  limits: WatchLimits,
-): Pick<Shape, "get" | "getMetadata" | "list" | "listMetadata" | "watch" | "watchMetadata"> => {
-  const get = (use: Use, name: ObjectName, accept: string) =>
-    onObject(transport, use, name, { operation: "get", method: "GET", accept })
-  return {
-    get: (caller, type, name) =>
-      Effect.map(get({ caller, type }, name, "application/json"), ({ json }) => json as KubeObject),
-    getMetadata: (caller, type, name) =>
-      Effect.map(get({ caller, type }, name, METADATA), ({ json }) => metadataOf(json)),
-    list: (caller, type, options = {}) => {
-      const use = { caller, type }
-      return list(transport, use, options, { accept: "application/json", item: wholeObject(use) })
-    },
-    listMetadata: (caller, type, options = {}) =>
-      list(transport, { caller, type }, options, { accept: METADATA_LIST, item: metadataOf }),
-    watch: (caller, type, options) =>
-      watch(transport, { caller, type }, options, { ...limits, accept: "application/json" }),
-    watchMetadata: (caller, type, options) =>
-      Stream.map(
-        watch(transport, { caller, type }, options, { ...limits, accept: METADATA }),
-        metadataEvent,
-      ),
-  }
+const CONTROLLER: Caller = { budget: "controller" }
+
+interface Sent extends Omit<Request, "asked" | "caller" | "path"> {
+  readonly operation: string
+  readonly query?: Query
+  readonly subresource?: "status" | undefined
 }
 
-const patch =
-  (transport: Transport, contentType: string) =>
-  (use: Use, name: ObjectName, body: unknown, subresource?: "status") =>
-    Effect.map(
-      onObject(transport, use, name, {
+/** An empty or dotted name would make the path that of the collection, or of another object. */
+const isUsable = (name: string): boolean => name !== "" && name !== "." && name !== ".."
+
+/** A request about one object; a POST goes to the collection, where an object need not have its name yet. */
+const sender =
+  (transport: Transport) =>
+  (
+    caller: Caller,
+    type: ResourceType,
+    name: ObjectName,
+    sent: Sent,
+  ): Effect.Effect<Answer, KubeError> => {
+    const { operation, query = {}, subresource, ...rest } = sent
+    const subject = formatRef({ ...type, ...name })
+    const asked = { operation, subject, kind: type.kind }
+    const isNew = sent.method === "POST"
+    if (type.namespaced !== (name.namespace !== "") || !(isNew || isUsable(name.name)))
+      return Effect.fail(nameless(asked))
+    const path = isNew ? collectionPath(type, name.namespace) : objectPath(type, name, subresource)
+    return transport.send({ ...rest, asked, caller, path: path + queryText(query) })
+  }
+
+const objectOf = ({ json }: Answer): KubeObject => json as KubeObject
+
+const fieldManager = "nopea"
+
+const verbs = (
+  transport: Transport,
+): Omit<Shape, "discovery" | "list" | "listMetadata" | "watch" | "watchMetadata"> => {
+  const send = sender(transport)
+  const patching =
+    (contentType: string): Shape["mergePatch"] =>
+    (caller, type, name, patch, subresource) => {
+      const body = JSON.stringify(patch)
+      const query = { fieldManager }
+      const sent = {
         operation: "patch",
         method: "PATCH",
-        query: { fieldManager },
+        query,
         contentType,
         subresource,
-        body: JSON.stringify(body),
-      }),
-      ({ json }) => json as KubeObject,
-    )
-
-const create = (
-  transport: Transport,
-  { caller, type }: Use,
-  body: KubeObject,
-  at: { readonly namespace: string; readonly dryRun?: boolean | undefined },
-): Effect.Effect<KubeObject, KubeError> =>
-  Effect.gen(function* () {
-    const { name = "" } = body.metadata
-    const asked = askedOf("create", type, { namespace: at.namespace, name })
-    if (type.namespaced !== (at.namespace !== "")) return yield* nameless(asked)
-    const query = queryText({ fieldManager, dryRun: dryRunOf(at.dryRun) })
-    const answer = yield* transport.send({
-      asked,
-      caller,
-      method: "POST",
-      path: collectionPath(type, at.namespace) + query,
-      body: JSON.stringify(body),
-    })
-    return (yield* parseJson(asked, answer.body)) as KubeObject
-  })
-
-const writing = (
-  transport: Transport,
-): Pick<Shape, "apply" | "create" | "mergePatch" | "jsonPatch" | "delete"> => {
-  const merge = patch(transport, "application/merge-patch+json")
-  const json = patch(transport, "application/json-patch+json")
+        body,
+      } as const
+      return Effect.map(send(caller, type, name, sent), objectOf)
+    }
+  const get = { operation: "get", method: "GET" } as const
   return {
+    get: (caller, type, name) => Effect.map(send(caller, type, name, get), objectOf),
+    getMetadata: (caller, type, name) =>
+      Effect.map(send(caller, type, name, { ...get, accept: METADATA }), (answer) =>
+        metadataOf(objectOf(answer)),
+      ),
     apply: (caller, type, name, body, { fieldManager, force, dryRun }) =>
       Effect.map(
-        onObject(transport, { caller, type }, name, {
+        send(caller, type, name, {
           operation: "apply",
           method: "PATCH",
-          query: { fieldManager, force, dryRun: dryRunOf(dryRun) },
+          query: { fieldManager, force, dryRun: dryRun ? "All" : undefined },
           accept: METADATA,
           contentType: "application/apply-patch+yaml",
           body,
         }),
-        (answer) => ({ ...metadataOf(answer.json), created: answer.status === 201 }),
+        (answer) => ({ metadata: objectOf(answer).metadata, created: answer.status === 201 }),
       ),
-    create: (caller, type, namespace, body, options) =>
-      create(transport, { caller, type }, body, { namespace, dryRun: options?.dryRun }),
-    mergePatch: (caller, type, name, body, subresource) =>
-      merge({ caller, type }, name, body, subresource),
-    jsonPatch: (caller, type, name, body, subresource) =>
-      json({ caller, type }, name, body, subresource),
-    delete: (caller, type, name, options) =>
-      onObject(transport, { caller, type }, name, {
+    create: (caller, type, namespace, object, options) =>
+      Effect.map(
+        send(
+          caller,
+          type,
+          { namespace, name: object.metadata.name ?? "" },
+          {
+            operation: "create",
+            method: "POST",
+            query: { fieldManager, dryRun: options?.dryRun ? "All" : undefined },
+            body: JSON.stringify(object),
+          },
+        ),
+        objectOf,
+      ),
+    mergePatch: patching("application/merge-patch+json"),
+    jsonPatch: patching("application/json-patch+json"),
+    delete: (caller, type, name, { uid, resourceVersion, dryRun }) =>
+      send(caller, type, name, {
         operation: "delete",
         method: "DELETE",
-        body: deleteBody(options),
+        body: JSON.stringify({
+          kind: "DeleteOptions",
+          apiVersion: "v1",
+          propagationPolicy: "Background",
+          preconditions: { uid, resourceVersion },
+          // Beside a body the API server ignores the query.
+          dryRun: dryRun ? ["All"] : undefined,
+        }),
       }).pipe(
+        Effect.asVoid,
         // Only the object's own absence: an unserved kind says nothing about its objects.
         Effect.catchIf(
-          (error) => error.code === "NOPEA-A003",
+          ({ code }) => code === "NOPEA-A003",
           () => Effect.void,
         ),
-        Effect.asVoid,
       ),
   }
 }
@@ -194,20 +135,13 @@ export const makeKube = (
   options: KubeHttpOptions = {},
 ): Effect.Effect<Shape, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const userAgent = options.userAgent ?? `nopea/${VERSION}`
-    const { watchIdle = 180_000, maxLineBytes = 16 * 2 ** 20 } = options
-    const transport = yield* makeTransport(access, { ...options, userAgent })
-    const read: ReadJson = (path, accept) =>
-      Effect.gen(function* () {
-        const asked = { operation: "discover", subject: path, kind: "" }
-        const request = { asked, caller: CONTROLLER, method: "GET", path, accept } as const
-        return yield* parseJson(asked, (yield* transport.send(request)).body)
-      })
-    return Kube.of({
-      discovery: yield* makeDiscovery(read),
-      ...reading(transport, { watchIdle, maxLineBytes }),
-      ...writing(transport),
+    const transport = yield* makeTransport(access, { userAgent: `nopea/${VERSION}`, ...options })
+    const discovery = yield* makeDiscovery((path, accept) => {
+      const asked = { operation: "discover", subject: path, kind: "" }
+      const request = { asked, caller: CONTROLLER, method: "GET", path, accept } as const
+      return Effect.map(transport.send(request), ({ json }) => json)
     })
+    return Kube.of({ discovery, ...collections(transport, options), ...verbs(transport) })
   })
 
 /** The cluster that the options name; a wrong setting ends the start with a clear error. */

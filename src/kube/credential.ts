@@ -1,7 +1,6 @@
 /** What a source of credentials gives, whichever it is. */
 import type { Effect, Redacted } from "effect"
 import type { KubeError } from "../domain/errors.ts"
-import { unanswered } from "./unanswered.ts"
 
 /** PEM texts; absent: the system's authorities, no client certificate. */
 export interface Tls {
@@ -32,9 +31,3 @@ export interface Source {
 
 /** How long a file's content is trusted. */
 export const FRESH = 60_000
-
-export const credentialsError = (subject: string, reason: string): KubeError =>
-  unanswered(
-    { operation: "authenticate", subject, kind: "" },
-    { code: "NOPEA-A027", reason, fix: "make these credentials readable again" },
-  )

@@ -11,87 +11,75 @@ interface Said {
 }
 
 /** An error of ours, without an answer: status 0. */
-export const unanswered = (asked: Asked, said: Said): KubeError =>
+export const unanswered = ({ operation, subject }: Asked, said: Said): KubeError =>
   new KubeError({
-    operation: asked.operation,
-    subject: asked.subject,
+    operation,
+    subject,
     disposition: "retry",
     status: 0,
     statusReason: "",
     ...said,
   })
 
-const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL/u
-const TOO_LARGE = "UND_ERR_RES_EXCEEDED_MAX_SIZE"
-const LATE = new Set(["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT"])
+type Failure = (asked: Asked, reason: string) => KubeError
+
+const failure =
+  (code: string, fix: string, disposition: Disposition = "retry"): Failure =>
+  (asked, reason) =>
+    unanswered(asked, { code, reason, fix, disposition })
+
+const cut = failure("NOPEA-A018", "look at the API server, and at the network between")
+const silent = failure("NOPEA-A019", "look at the API server's load, and at the network between")
+const untrusted = failure(
+  "NOPEA-A023",
+  "give the cluster's certificate authority (ca.crt, or certificate-authority-data)",
+)
+const misnamed = failure(
+  "NOPEA-A029",
+  "give a namespaced object a namespace, a cluster-scoped one none, and both a name",
+  "stall",
+)
+const unelected = failure("NOPEA-A030", "nothing: the controller that holds it goes on")
+
+export const garbage: Failure = failure(
+  "NOPEA-A020",
+  "look at what answers at the API server's address (a proxy?)",
+)
+/** Our own budget. */
+export const crowded: Failure = failure(
+  "NOPEA-A024",
+  "nothing, if it passes; else look at the API server's load",
+)
+export const idle: Failure = failure("NOPEA-A028", "nothing: the watch is opened anew")
+export const outdated: Failure = failure("NOPEA-A031", "use Kubernetes 1.29 or later")
+
+export const late = (asked: Asked, milliseconds: number): KubeError =>
+  silent(asked, `no answer from the API server within ${milliseconds / 1_000} s`)
+
+export const nameless = (asked: Asked): KubeError =>
+  misnamed(asked, "the name or namespace does not fit the kind")
+
+/** Nothing was sent: another controller may write by now. */
+export const notLeading = (asked: Asked): KubeError =>
+  unelected(asked, "this process does not hold the lease any more")
+
+export const credentialsError = (subject: string, reason: string): KubeError =>
+  failure("NOPEA-A027", "make these credentials readable again")(
+    { operation: "authenticate", subject, kind: "" },
+    reason,
+  )
 
 /** Sent, but never processed or without effect: a read may be sent again. */
 export const wasCut = (error: KubeError): boolean => error.code === "NOPEA-A018"
 
-export const late = (asked: Asked, milliseconds: number): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A019",
-    reason: `no answer from the API server within ${milliseconds / 1_000} s`,
-    fix: "look at the API server's load, and at the network between",
-  })
-
-/** Nothing was sent: another controller may write by now. */
-export const notLeading = (asked: Asked): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A030",
-    reason: "this process does not hold the lease any more",
-    fix: "nothing: the controller that holds it goes on",
-  })
-
-export const garbage = (asked: Asked, what: string): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A020",
-    reason: what,
-    fix: "look at what answers at the API server's address (a proxy?)",
-  })
-
-const codeOf = (cause: unknown): string => {
-  const { code } = (cause ?? {}) as { readonly code?: unknown }
-  return typeof code === "string" ? code : ""
-}
+const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL/u
 
 /** What undici or TLS threw. Their messages name hosts and ports, never headers or bodies. */
 export const broken = (asked: Asked, cause: unknown): KubeError => {
-  const code = codeOf(cause)
-  const message = oneLine(cause instanceof Error ? cause.message : "", 300) || code
-  if (code === TOO_LARGE) return garbage(asked, "the answer is larger than the configured bound")
-  if (cause instanceof Error && cause.name === "HTTPParserError")
-    return garbage(asked, `not an HTTP answer: ${message}`)
-  if (LATE.has(code))
-    return unanswered(asked, {
-      code: "NOPEA-A019",
-      reason: "the API server went silent",
-      fix: "look at the API server's load, and at the network between",
-    })
-  if (CERTIFICATE.test(code))
-    return unanswered(asked, {
-      code: "NOPEA-A023",
-      reason: `the API server's certificate is not trusted: ${message}`,
-      fix: "give the cluster's certificate authority (ca.crt, or certificate-authority-data)",
-    })
-  return unanswered(asked, {
-    code: "NOPEA-A018",
-    reason: `cannot reach the API server: ${message}`,
-    fix: "look at the API server, and at the network between",
-  })
+  const { name, message = "", code } = (cause ?? {}) as Partial<NodeJS.ErrnoException>
+  const said = oneLine(message, 300) || (code ?? "")
+  if (name === "HTTPParserError") return garbage(asked, `not an HTTP answer: ${said}`)
+  return code !== undefined && CERTIFICATE.test(code)
+    ? untrusted(asked, `the API server's certificate is not trusted: ${said}`)
+    : cut(asked, `cannot reach the API server: ${said}`)
 }
-
-export const idle = (asked: Asked, milliseconds: number): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A028",
-    reason: `neither event nor bookmark within ${milliseconds / 1_000} s`,
-    fix: "nothing: the watch is opened anew",
-  })
-
-export const nameless = (asked: Asked): KubeError =>
-  unanswered(asked, {
-    code: "NOPEA-A029",
-    reason: "the name or namespace does not fit the kind",
-    fix: "give a namespaced object a namespace, a cluster-scoped one none, and both a name",
-    disposition: "stall",
-  })

@@ -1,5 +1,5 @@
 /**
- * Watching as values: bytes -> lines -> events, and the informer's states.
+ * Watching as values: text -> lines -> events, and the informer's states.
  * `listing`: entered at the start, and when the position is lost (expired, garbage, time for a relist); left by a list.
  * `watching`: entered by a list; events and bookmarks move its position; left by expiry.
  */
@@ -11,74 +11,49 @@ import { refused } from "./response.ts"
 import type { Asked } from "./status.ts"
 import { garbage } from "./unanswered.ts"
 
-/** The beginning of a line whose end has not come yet. */
-export interface Pending {
-  readonly chunks: ReadonlyArray<Uint8Array>
-  readonly size: number
-}
-
-export const NOTHING_PENDING: Pending = { chunks: [], size: 0 }
-
-const NEWLINE = 10
-
-const lineOf = (pending: Pending, end: Uint8Array): string =>
-  pending.chunks.length === 0
-    ? Buffer.from(end.buffer, end.byteOffset, end.byteLength).toString("utf8")
-    : Buffer.concat([...pending.chunks, end]).toString("utf8")
-
-/** The lines that end in this chunk, and what is left over; empty lines are skipped. */
+/** What is left of `pending` (a line without its end), and the lines that end in `text`; empty ones are skipped. */
 export const splitLines = (
-  pending: Pending,
-  chunk: Uint8Array,
-): { readonly pending: Pending; readonly lines: ReadonlyArray<string> } => {
-  const lines: Array<string> = []
-  let rest = pending
-  let from = 0
-  for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
-    const line = lineOf(rest, chunk.subarray(from, end))
-    if (line.trim() !== "") lines.push(line)
-    rest = NOTHING_PENDING
-    from = end + 1
-  }
-  const left = chunk.subarray(from)
-  if (left.length === 0) return { pending: rest, lines }
-  return { pending: { chunks: [...rest.chunks, left], size: rest.size + left.length }, lines }
+  pending: string,
+  text: string,
+): readonly [pending: string, lines: ReadonlyArray<string>] => {
+  if (!text.includes("\n")) return [pending + text, []]
+  const lines = (pending + text).split("\n")
+  const rest = lines.pop() ?? ""
+  return [rest, lines.filter((line) => line.trim() !== "")]
 }
 
 interface Line {
   readonly type?: unknown
   readonly object?: {
+    readonly code?: unknown
     readonly metadata?: { readonly resourceVersion?: unknown; readonly name?: unknown }
   }
 }
 
-const parse = (line: string): Line | undefined => {
+const parse = (line: string): Line => {
   try {
-    return JSON.parse(line) as Line
+    return (JSON.parse(line) as Line | null) ?? {}
   } catch {
-    return undefined
+    return {}
   }
 }
-
-const isChange = (type: unknown): type is "ADDED" | "MODIFIED" | "DELETED" =>
-  type === "ADDED" || type === "MODIFIED" || type === "DELETED"
 
 /** One line of a watch; an ERROR event is the error that it carries (410: expired). */
 export const decodeEvent = (
   asked: Asked,
   line: string,
 ): Result.Result<WatchEvent<KubeObject>, KubeError> => {
-  const { type, object } = parse(line) ?? {}
-  const version = object?.metadata?.resourceVersion
+  const { type, object } = parse(line)
+  const { resourceVersion, name } = object?.metadata ?? {}
   if (type === "ERROR") {
-    const status = (object as { readonly code?: unknown } | undefined)?.code
-    const body = JSON.stringify(object ?? {})
-    return Result.fail(refused(asked, { status: typeof status === "number" ? status : 500, body }))
+    const status = typeof object?.code === "number" ? object.code : 500
+    return Result.fail(refused(asked, { status, body: JSON.stringify(object ?? {}) }))
   }
-  if (type === "BOOKMARK" && typeof version === "string")
-    return Result.succeed({ type, resourceVersion: version })
-  if (isChange(type) && typeof version === "string" && typeof object?.metadata?.name === "string")
-    return Result.succeed({ type, object: object as KubeObject })
+  if (typeof resourceVersion === "string") {
+    if (type === "BOOKMARK") return Result.succeed({ type, resourceVersion })
+    if ((type === "ADDED" || type === "MODIFIED" || type === "DELETED") && typeof name === "string")
+      return Result.succeed({ type, object: object as KubeObject })
+  }
   return Result.fail(garbage(asked, "a line of the watch is no watch event"))
 }
 
@@ -109,11 +84,9 @@ export interface Step<A> {
 
 export const LISTING: InformerState = { at: "listing" }
 
-const changed = <A extends ObjectMetadata>(
-  event: Extract<WatchEvent<A>, { readonly object: A }>,
-): Step<A> => ({
-  state: { at: "watching", resourceVersion: event.object.metadata.resourceVersion ?? "" },
-  events: [{ type: event.type === "DELETED" ? "deleted" : "applied", object: event.object }],
+const watching = <A>(resourceVersion: string, event: InformerEvent<A>): Step<A> => ({
+  state: { at: "watching", resourceVersion },
+  events: [event],
 })
 
 /** Law: a store that is replaced by `synced` and changed by `applied` and `deleted` ends as the server's. */
@@ -122,22 +95,17 @@ export const step = <A extends ObjectMetadata>(
   input: InformerInput<A>,
 ): Step<A> => {
   if (input.type === "expired") return { state: LISTING, events: [] }
-  if (input.type === "listed") {
-    const { items, resourceVersion } = input.list
-    return {
-      state: { at: "watching", resourceVersion },
-      events: [{ type: "synced", objects: items }],
-    }
-  }
+  if (input.type === "listed")
+    return watching(input.list.resourceVersion, { type: "synced", objects: input.list.items })
   if (state.at === "listing") return { state, events: [] }
-  if (input.event.type !== "BOOKMARK") return changed(input.event)
-  const { resourceVersion } = input.event
-  return {
-    state: { at: "watching", resourceVersion },
-    events: [{ type: "current", resourceVersion }],
-  }
+  const { event } = input
+  if (event.type === "BOOKMARK")
+    return watching(event.resourceVersion, { ...event, type: "current" })
+  const { type, object } = event
+  const told = { type: type === "DELETED" ? "deleted" : "applied", object } as const
+  return watching(object.metadata.resourceVersion ?? "", told)
 }
 
 /** A failure that listing anew mends: the position expired, or what came made no sense. */
-export const losesPosition = (error: KubeError): boolean =>
-  error.status === 410 || error.code === "NOPEA-A020" || error.code === "NOPEA-A015"
+export const losesPosition = ({ status, code }: KubeError): boolean =>
+  status === 410 || code === "NOPEA-A020" || code === "NOPEA-A015"

@@ -48,6 +48,21 @@ describe("a request", () => {
     }).pipe(Effect.scoped),
   )
 
+  it.live("that writes is not sent where the lease is lost, nor where nobody waits any more", () =>
+    Effect.gen(function* () {
+      const { url, seen } = yield* fakeServer((_, response) => answer(response, 200, object))
+      let isLeading = true
+      const kube = yield* kubeAt(url, { mayWrite: () => isLeading })
+      const write = kube.mergePatch(me, configMaps, name, {})
+      yield* Fiber.interrupt(yield* Effect.forkChild(write, { startImmediately: true }))
+      yield* write
+      isLeading = false
+      expect(yield* Effect.flip(write)).toMatchObject({ code: "NOPEA-A030", disposition: "retry" })
+      yield* kube.get(me, configMaps, name)
+      expect(seen.map(({ method }) => method)).toEqual(["PATCH", "GET"])
+    }).pipe(Effect.scoped),
+  )
+
   it.live("deletes with preconditions, in the background", () =>
     Effect.gen(function* () {
       const { url, seen } = yield* fakeServer((_, response) => answer(response, 200, object))
@@ -234,7 +249,11 @@ describe("an answer", () => {
       const kube = yield* kubeAt(url, { deadline: 100 })
       for (const which of ["a", "b"]) {
         const error = yield* Effect.flip(kube.get(me, configMaps, { ...name, name: which }))
-        expect(error).toMatchObject({ code: "NOPEA-A019", disposition: "retry" })
+        expect(error).toMatchObject({
+          code: "NOPEA-A019",
+          disposition: "retry",
+          reason: "no answer from the API server within 0.1 s",
+        })
       }
       yield* Effect.promise(() => Promise.all(seen.map((one) => one.closed)))
     }).pipe(Effect.scoped),
@@ -396,7 +415,7 @@ describe("a watch", () => {
       })
       const silent = yield* Effect.flip(Stream.runDrain(watch(url, { watchIdle: 100 })))
       expect(silent.code).toBe("NOPEA-A028")
-      const endless = yield* Effect.flip(Stream.runDrain(watch(url, { maxLineBytes: 1_000 })))
+      const endless = yield* Effect.flip(Stream.runDrain(watch(url, { maxLine: 1_000 })))
       expect(endless.code).toBe("NOPEA-A020")
       yield* Effect.promise(() => Promise.all(seen.map((one) => one.closed)))
     }).pipe(Effect.scoped),
@@ -425,7 +444,7 @@ describe("a watch", () => {
         response.writeHead(200)
         response.write(line("ADDED", "6"))
       })
-      const kube = yield* kubeAt(url, { requests: 1, connections: 1 })
+      const kube = yield* kubeAt(url, { requests: 1 })
       const one = Stream.runDrain(kube.watch(me, configMaps, { resourceVersion: "5" }))
       const watches = yield* Effect.forkChild(
         Effect.all(

@@ -1,7 +1,7 @@
 import { it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { describe, expect } from "vitest"
-import { fromAggregated, fromLegacy, legacyVersions } from "../../src/kube/discovery.ts"
+import { type AggregatedList, fromAggregated } from "../../src/kube/discovery.ts"
 import { makeDiscovery } from "../../src/kube/KubeDiscovery.ts"
 import { unanswered } from "../../src/kube/unanswered.ts"
 
@@ -12,7 +12,7 @@ const resource = (name: string, kind: string, scope = "Namespaced") => ({
   responseKind: { group: "", version: "", kind },
 })
 
-const core = {
+const core: AggregatedList = {
   kind: "APIGroupDiscoveryList",
   items: [
     {
@@ -27,7 +27,7 @@ const core = {
   ],
 }
 
-const groups = {
+const groups: AggregatedList = {
   kind: "APIGroupDiscoveryList",
   items: [
     {
@@ -80,48 +80,15 @@ describe("aggregated discovery", () => {
   })
 })
 
-describe("the older lists", () => {
-  it("give the same answer, without subresources", () => {
-    const list = {
-      groupVersion: "apps/v1",
-      resources: [
-        { name: "deployments", kind: "Deployment", namespaced: true, verbs: ["get"] },
-        { name: "deployments/scale", kind: "Scale", namespaced: true, verbs: ["get"] },
-      ],
-    }
-    const found = fromLegacy([list], ["broken.io/v1"])
-    expect(found.types.map((t) => `${t.group}/${t.version} ${t.kind} ${t.resource}`)).toEqual([
-      "apps/v1 Deployment deployments",
-    ])
-    expect(found.incomplete).toEqual(["broken.io/v1"])
-  })
-
-  it("are asked for with the preferred version first", () => {
-    const versions = [{ groupVersion: "autoscaling/v1" }, { groupVersion: "autoscaling/v2" }]
-    const preferredVersion = { groupVersion: "autoscaling/v2" }
-    expect(
-      legacyVersions({ versions: ["v1"] }, { groups: [{ versions, preferredVersion }] }),
-    ).toEqual(["v1", "autoscaling/v2", "autoscaling/v1"])
-  })
-
-  it.effect("are used where nothing else is served, and what cannot be read is named", () =>
+describe("a server without aggregated discovery", () => {
+  it.effect("is refused by a clear error", () =>
     Effect.gen(function* () {
-      const answers: Record<string, unknown> = {
-        "/api": { kind: "APIVersions", versions: ["v1"] },
-        "/apis": { kind: "APIGroupList", groups: [{ versions: [{ groupVersion: "down.io/v1" }] }] },
-        "/api/v1": {
-          groupVersion: "v1",
-          resources: [{ name: "pods", kind: "Pod", namespaced: true }],
-        },
-      }
-      const asked = { operation: "discover", subject: "", kind: "" }
-      const broken = unanswered(asked, { code: "NOPEA-A017", reason: "down", fix: "up" })
-      const discover = yield* makeDiscovery((path) =>
-        path in answers ? Effect.succeed(answers[path]) : Effect.fail(broken),
-      )
-      const found = yield* discover()
-      expect(found.find({ group: "", kind: "Pod" })?.resource).toBe("pods")
-      expect(found.incomplete).toEqual(["down.io/v1"])
+      const discover = yield* makeDiscovery(() => Effect.succeed({ kind: "APIVersions" }))
+      expect(yield* Effect.flip(discover())).toMatchObject({
+        code: "NOPEA-A031",
+        reason: "the API server has no aggregated discovery",
+        fix: "use Kubernetes 1.29 or later",
+      })
     }),
   )
 })
