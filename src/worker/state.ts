@@ -113,9 +113,7 @@ const taken = (state: WorkerState, suspended: boolean): Step => {
 export const step = (state: WorkerState, event: WorkerEvent): Step =>
   event.type === "taken" ? taken(state, event.suspended) : finished(state, event)
 
-/** A suspended repository that is being deleted still runs: its finalizer must not hang. */
-export const isSuspended = ({ metadata, spec }: GitRepository): boolean =>
-  spec.suspend && metadata.deletionTimestamp === undefined
+export const isSuspended = ({ spec }: GitRepository): boolean => spec.suspend
 
 /** The trigger that a changed GitRepository is; `undefined` for changes of status and the like. */
 export const changeOf = (before: GitRepository, after: GitRepository): TriggerKind | undefined => {

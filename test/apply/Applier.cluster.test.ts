@@ -9,7 +9,15 @@ import type { KubeError } from "../../src/domain/errors.ts"
 import type { KubeObject } from "../../src/domain/object.ts"
 import type { Kube } from "../../src/kube/Kube.ts"
 import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
-import { auditCount, cluster, connect, freshNamespace, markAudit } from "../cluster/connect.ts"
+import { eventually } from "../cluster/Api.ts"
+import {
+  audit,
+  auditCount,
+  cluster,
+  connect,
+  freshNamespace,
+  markAudit,
+} from "../cluster/connect.ts"
 import { applying, type Repository, repository, type SyncOptions, sync } from "./syncs.ts"
 
 const agent = `nopea-apply-${randomBytes(4).toString("hex")}`
@@ -444,5 +452,140 @@ describe("prune on a real API server", () => {
     const { lines, inventoryKinds } = await go(account, [])
     expect(lines).toEqual([`failed ${shown("forbidden")} A002`])
     expect(inventoryKinds).toEqual(["/ConfigMap"])
+  })
+})
+
+describe("spec.force on a real API server", () => {
+  const frozen = (name: string, a: string, meta: object = {}) => ({
+    ...configMap(name, { a }, meta),
+    immutable: true,
+  })
+  const job = (name: string, image: string) => ({
+    apiVersion: "batch/v1",
+    kind: "Job",
+    metadata: { name, namespace },
+    spec: {
+      template: { spec: { restartPolicy: "Never", containers: [{ name: "main", image }] } },
+    },
+  })
+  const verbs = async (name: string, since: number) =>
+    (await audit({ userAgent: agent, namespace, name, since })).map(
+      ({ verb, requestURI }) => `${verb}${requestURI.includes("dryRun=All") ? " (dry run)" : ""}`,
+    )
+
+  it("without it an immutable field is a failure and nothing is deleted", async () => {
+    const r = repo()
+    await go(r, [frozen("frozen-1", "1")])
+    const { uid } = (await api.get(configMap("frozen-1"))).metadata
+    const { lines } = await go(r, [frozen("frozen-1", "2")])
+    expect(lines).toEqual([`failed ${shown("frozen-1")} A004`])
+    expect((await api.get(configMap("frozen-1"))).metadata.uid).toBe(uid)
+  })
+
+  it("proves the new object by a dry run, deletes the old one, and creates the new one", async () => {
+    const r = repo({ force: true })
+    await go(r, [frozen("frozen-2", "1"), job("frozen-2", "registry.example/a:1")])
+    const before = await api.get(configMap("frozen-2"))
+    const since = await markAudit()
+    const { lines } = await go(r, [
+      frozen("frozen-2", "2"),
+      job("frozen-2", "registry.example/a:2"),
+    ])
+    expect(lines).toEqual([
+      `configured ${shown("frozen-2")}`,
+      `configured batch/Job/${namespace}/frozen-2`,
+    ])
+    const after = await api.get(configMap("frozen-2"))
+    expect(after.data).toEqual({ a: "2" })
+    expect(after.metadata.uid).not.toBe(before.metadata.uid)
+    expect(await verbs("frozen-2", since)).toContain("delete")
+    const again = await go(r, [frozen("frozen-2", "2"), job("frozen-2", "registry.example/a:2")])
+    expect(again.lines.every((line) => line.startsWith("unchanged"))).toBe(true)
+  })
+
+  it("deletes nothing where the new object is not valid or not admitted", async () => {
+    const r = repo({ force: true })
+    const name = `${namespace}-create`
+    const admission = "admissionregistration.k8s.io/v1"
+    const policy = {
+      apiVersion: admission,
+      kind: "ValidatingAdmissionPolicy",
+      metadata: { name },
+      spec: {
+        failurePolicy: "Fail",
+        matchConstraints: {
+          namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } },
+          resourceRules: [
+            {
+              apiGroups: [""],
+              apiVersions: ["v1"],
+              resources: ["configmaps"],
+              operations: ["CREATE"],
+            },
+          ],
+        },
+        validations: [
+          { expression: "!(object.metadata.name == 'frozen-3')", message: "no new ones" },
+        ],
+      },
+    }
+    const binding = {
+      apiVersion: admission,
+      kind: "ValidatingAdmissionPolicyBinding",
+      metadata: { name },
+      spec: { policyName: name, validationActions: ["Deny"] },
+    }
+    await go(r, [frozen("frozen-3", "1"), job("frozen-3", "registry.example/a:1")])
+    removed.push(policy, binding)
+    await api.apply(policy)
+    await api.apply(binding)
+    const probe = { ...configMap("frozen-3"), metadata: { name: "frozen-3", namespace } }
+    await eventually("the policy is in force", async () => {
+      const path = (await api.path(probe)).replace(/\/[^/]+$/u, "")
+      const answer = await api.call("POST", path, { body: probe, query: { dryRun: "All" } })
+      return answer.status === 422 || answer.status === 403 ? true : undefined
+    })
+    const uid = (await api.get(configMap("frozen-3"))).metadata.uid
+    const since = await markAudit()
+    const invalid = job("frozen-3", "registry.example/a:2")
+    const { lines } = await go(r, [
+      frozen("frozen-3", "2"),
+      {
+        ...invalid,
+        spec: { template: { spec: { ...invalid.spec.template.spec, restartPolicy: "Sometimes" } } },
+      },
+    ])
+    expect(lines).toHaveLength(2)
+    expect(lines[0]).toMatch(/^failed .*frozen-3 A0(?!59)/u)
+    expect(lines[1]).toMatch(/^failed .*frozen-3 A009/u)
+    expect(await verbs("frozen-3", since)).not.toContain("delete")
+    expect((await api.get(configMap("frozen-3"))).metadata.uid).toBe(uid)
+  })
+
+  it("never recreates a StatefulSet, nor what is annotated to stay, nor what suspends healing", async () => {
+    const r = repo({ force: true })
+    const set = (storage: string) => ({
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata: { name: "frozen-4", namespace },
+      spec: {
+        replicas: 0,
+        serviceName: storage,
+        selector: { matchLabels: { app: "frozen-4" } },
+        template: {
+          metadata: { labels: { app: "frozen-4" } },
+          spec: { containers: [{ name: "main", image: "registry.example/a:1" }] },
+        },
+      },
+    })
+    const keep = { annotations: { "nopea.io/prune": "disabled" } }
+    await go(r, [set("a"), frozen("frozen-4", "1", keep)])
+    const since = await markAudit()
+    const { changes } = await go(r, [set("b"), frozen("frozen-4", "2", keep)])
+    expect(changes.map(({ action }) => action)).toEqual(["failed", "failed"])
+    const reasons = changes.map(({ failure }) => failure?.reason).join("\n")
+    expect(reasons).toContain("spec.force does not recreate a StatefulSet")
+    expect(reasons).toContain("nopea.io/prune: disabled")
+    expect(await verbs("frozen-4", since)).not.toContain("delete")
   })
 })

@@ -284,4 +284,68 @@ describe("the Applier", () => {
       ])
       assert.deepStrictEqual(cluster.requests, ["apply apps/Deployment/shop/d"])
     }))
+
+  const frozen = (cluster: ClusterModel, name: string) => {
+    let isFrozen = true
+    cluster.before = (request) => {
+      if (request === `delete /ConfigMap/shop/${name}`) isFrozen = false
+      return isFrozen && request === `apply /ConfigMap/shop/${name}`
+        ? Effect.fail(refusal(422, "NOPEA-A004"))
+        : Effect.void
+    }
+  }
+
+  test("recreates by spec.force only what the dry run proved: create, delete, create", (cluster) =>
+    Effect.gen(function* () {
+      const repo = repository(OWNER, { force: true })
+      yield* sync(repo, [config("a")])
+      cluster.requests.length = 0
+      frozen(cluster, "a")
+      const { lines } = yield* sync(repo, [config("a", "2")])
+      assert.deepStrictEqual(lines, ["configured /ConfigMap/shop/a"])
+      assert.deepStrictEqual(
+        cluster.requests.filter((r) => !r.startsWith("list")),
+        [
+          "apply /ConfigMap/shop/a",
+          "getMetadata /ConfigMap/shop/a",
+          "create /ConfigMap/shop/a",
+          "delete /ConfigMap/shop/a",
+          "getMetadata /ConfigMap/shop/a",
+          "apply /ConfigMap/shop/a",
+        ],
+      )
+      assert.isDefined(cluster.find("ConfigMap", "a"))
+    }))
+
+  test("says loudly that a recreated object could not be created, and creates it next time", (cluster) =>
+    Effect.gen(function* () {
+      const repo = repository(OWNER, { force: true })
+      yield* sync(repo, [config("a")])
+      let deleted = false
+      cluster.before = (request) => {
+        if (request.startsWith("delete")) deleted = true
+        if (!request.startsWith("apply")) return Effect.void
+        return Effect.fail(deleted ? refusal(503, "NOPEA-A017") : refusal(422, "NOPEA-A004"))
+      }
+      const { lines, changes } = yield* sync(repo, [config("a", "2")])
+      assert.deepStrictEqual(lines, ["failed /ConfigMap/shop/a A059"])
+      assert.deepInclude(changes[0]?.failure, { disposition: "retry", file: "deploy/all.yaml" })
+      assert.include(changes[0]?.failure?.reason, "DELETED")
+      cluster.before = () => Effect.void
+      const next = yield* sync(repo, [config("a", "2")], { freshness: "known" })
+      assert.deepStrictEqual(next.lines, ["created /ConfigMap/shop/a"])
+    }))
+
+  test("deletes nothing where the dry run is refused", (cluster) =>
+    Effect.gen(function* () {
+      const repo = repository(OWNER, { force: true })
+      yield* sync(repo, [config("a")])
+      cluster.before = (request) => {
+        if (request.startsWith("apply")) return Effect.fail(refusal(422, "NOPEA-A004"))
+        return request.startsWith("create") ? Effect.fail(refusal(422, "NOPEA-A009")) : Effect.void
+      }
+      const { lines } = yield* sync(repo, [config("a", "2")])
+      assert.deepStrictEqual(lines, ["failed /ConfigMap/shop/a A009"])
+      assert.isFalse(cluster.requests.some((r) => r.startsWith("delete")))
+    }))
 })
