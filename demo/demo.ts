@@ -1,7 +1,10 @@
 // The tour: what NOPEA does, on a real API server and a real Git server, on one screen.
 
-import type { Json } from "../test/cluster/Api.ts"
+import { execFile } from "node:child_process"
+import { promisify } from "node:util"
+import { eventually, type Json } from "../test/cluster/Api.ts"
 import { freePort } from "../test/cluster/freePort.ts"
+import { stall } from "../test/gitserver/failures.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
 import { NAMESPACE, type Stage, setStage } from "./Stage.ts"
 
@@ -41,11 +44,13 @@ data:
   text: summer sale
 `
 
-const repositoryKey = {
+const keyOf = (name: string) => ({
   apiVersion: "nopea.false.systems/v1alpha1",
   kind: "GitRepository",
-  metadata: { name: "shop", namespace: NAMESPACE },
-}
+  metadata: { name, namespace: NAMESPACE },
+})
+
+const repositoryKey = keyOf("shop")
 
 const object = (apiVersion: string, kind: string, name: string) => ({
   apiVersion,
@@ -53,20 +58,26 @@ const object = (apiVersion: string, kind: string, name: string) => ({
   metadata: { name, namespace: NAMESPACE },
 })
 
-const status = async (stage: Stage, what: string, holds: (s: Json) => boolean): Promise<Json> => {
+const status = async (
+  stage: Stage,
+  what: string,
+  holds: (s: Json) => boolean,
+  key = repositoryKey,
+): Promise<Json> => {
   const live = await stage.api.waitFor(
-    repositoryKey,
+    key,
     (found) => found?.status !== undefined && holds(found.status),
     { until: what },
   )
   return live.status
 }
 
-const syncedAt = (stage: Stage, commit: string): Promise<Json> =>
+const syncedAt = (stage: Stage, commit: string, key = repositoryKey): Promise<Json> =>
   status(
     stage,
     `is Synced at ${commit.slice(0, 7)}`,
     (s) => s.phase === "Synced" && s.lastSyncedCommit === commit,
+    key,
   )
 
 const firstSync = async (stage: Stage, repo: GitRepo): Promise<void> => {
@@ -164,6 +175,51 @@ const breakIt = async (stage: Stage, repo: GitRepo): Promise<void> => {
   show(await stage.kubectl("get", "deployment", "shop", "-o", "wide"))
 }
 
+/** The processes in which git speaks to the server about this repository: git, and its helper. */
+const gitProcessesOf = ({ url }: GitRepo): Promise<ReadonlyArray<number>> =>
+  eventually("git speaks to the server", async () => {
+    const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,args="])
+    const lines = stdout
+      .split("\n")
+      .filter((one) => one.includes("remote-http") && one.includes(url))
+    return lines.length === 0 ? undefined : lines.map((line) => Number.parseInt(line, 10))
+  })
+
+const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
+  step("A Git server hangs, a git process is killed: the neighbours go on")
+  const stock = await stage.git.createRepo("stock")
+  const key = keyOf("stock")
+  const first = await stock.commit({ "stock.yaml": banner.replace("banner", "stock") })
+  await stage.api.apply({ ...key, spec: { url: stock.url, interval: "1s" } })
+  await syncedAt(stage, first, key)
+  stock.fail(stall())
+  const second = await stock.commit(
+    { "stock.yaml": banner.replace("banner", "stock").replace("summer", "winter") },
+    { message: "stock: winter" },
+  )
+  const pids = await gitProcessesOf(stock)
+  say(`The server answers nothing to the worker of "stock" any more: git hangs.`)
+  const commit = await shop.commit(
+    { "deploy/deployment.yaml": deployment("1.3") },
+    { message: "shop: version 1.3" },
+  )
+  const start = performance.now()
+  await syncedAt(stage, commit)
+  say(`A push to "shop", found by its poll, is live ${elapsed(start)} later all the same.`)
+  stock.recover()
+  for (const pid of pids) process.kill(pid, "SIGKILL")
+  await syncedAt(stage, second, key)
+  say(`Killed (${pids.join(", ")}): only its own worker noticed, said so, and tried again:`)
+  show(
+    await stage.kubectl(
+      ...["get", "events", "--sort-by=.metadata.creationTimestamp"],
+      ...["--field-selector", "involvedObject.name=stock"],
+      ...["-o", "custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message"],
+    ),
+  )
+  show(await stage.kubectl("get", "gitrepositories"))
+}
+
 const keep = async (stage: Stage): Promise<void> => {
   say(`\nKEEP=1: everything keeps running until Ctrl-C.
   kubectl --kubeconfig ${stage.plane.kubeconfig} -n ${NAMESPACE} get gitrepositories
@@ -193,6 +249,7 @@ const tour = async (): Promise<void> => {
     await push(stage, repo)
     await remove(stage, repo)
     await breakIt(stage, repo)
+    await isolate(stage, repo)
     if (process.env["KEEP"] === "1") await keep(stage)
   } catch (cause) {
     const log = await import("node:fs/promises").then((fs) =>
