@@ -17,6 +17,10 @@ export interface ControllerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: the admin. */
   readonly token?: string
+  /** Default: the API server itself. */
+  readonly api?: { readonly server: string; readonly ca: string }
+  /** Default: `src/main.ts`. */
+  readonly program?: string
 }
 
 /** A controller process that serves one namespace. */
@@ -38,14 +42,35 @@ export class Controller {
   }
 
   async start(): Promise<void> {
-    const { server, ca, tokens } = cluster()
+    await this.launch()
+    await this.becomes(200)
+  }
+
+  /** Waits until `/ready` answers so. */
+  becomes(status: number, deadlineMs?: number): Promise<true> {
+    const look = async () => {
+      if (this.hasEnded) throw new Error(`the controller ended:\n${await this.tail()}`)
+      return (await this.probe("/ready")) === status || undefined
+    }
+    return eventually(`/ready answers ${status}`, look, deadlineMs)
+  }
+
+  get hasEnded(): boolean {
+    return this.#process?.hasExited() ?? true
+  }
+
+  /** Starts the process, and waits for nothing. */
+  async launch(): Promise<void> {
+    const { tokens } = cluster()
+    const { server, ca } = this.options.api ?? cluster()
     const kubeconfig = join(this.folder, "kubeconfig")
     await writeFile(
       kubeconfig,
       kubeconfigText(server, ca, { me: this.options.token ?? tokens.admin }),
     )
     this.port = await freePort()
-    this.#process = spawnGuarded(process.execPath, [join(root, "src/main.ts"), "controller"], {
+    const program = this.options.program ?? join(root, "src/main.ts")
+    this.#process = spawnGuarded(process.execPath, [program, "controller"], {
       log: this.log,
       cwd: this.folder,
       env: {
@@ -59,16 +84,22 @@ export class Controller {
         ...this.options.env,
       },
     })
-    await eventually("the controller is ready", async () => {
-      if (this.#process?.hasExited()) throw new Error(`the controller ended:\n${await this.tail()}`)
-      return (await this.probe("/ready")) === 200 ? true : undefined
-    })
   }
 
   /** HTTP status of a probe; 0 where nothing answers. */
   async probe(path: string): Promise<number> {
     const answer = await fetch(`http://127.0.0.1:${this.port}${path}`).catch(() => undefined)
     return answer?.status ?? 0
+  }
+
+  /** What a probe says. */
+  async says(path: string): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.port}${path}`)).text()
+  }
+
+  /** The exit code, once it has ended. */
+  get exited(): Promise<number> {
+    return this.#process?.exited ?? Promise.resolve(0)
   }
 
   /** SIGTERM; answers the exit code. */
@@ -102,10 +133,14 @@ export class Controller {
   }
 }
 
-export interface World {
+/** What controllers work on. */
+export interface Stage {
   readonly api: Api
   readonly namespace: string
   readonly git: GitServer
+}
+
+export interface World extends Stage {
   readonly controller: Controller
 }
 
@@ -113,36 +148,56 @@ export interface WorldOptions extends ControllerOptions {
   readonly git?: GitServerOptions
 }
 
-/** Called once per file: everything is there before the first test and gone after the last. */
-export const world = (options: WorldOptions = {}): World => {
+const the = <A>(thing: A | undefined): A => {
+  if (thing === undefined) throw new Error("the world is not there yet: use it inside a test")
+  return thing
+}
+
+/** A namespace, the CRD and a Git server, without a controller. */
+export const stage = (options: GitServerOptions = {}): Stage => {
   const api = connect()
   const namespace = freshNamespace(api, "scenario")
-  const made: { git?: GitServer; controller?: Controller } = {}
+  let git: GitServer | undefined
   beforeAll(async () => {
     const crd = load(await readFile(join(root, "deploy/crd/gitrepositories.yaml"), "utf8"))
     await api.applyDefinition(crd as KubeObject)
-    made.git = await startGitServer(options.git ?? {})
-    const folder = await mkdtemp(join(tmpdir(), "nopea-scenario-"))
-    made.controller = new Controller(folder, namespace, options)
-    await made.controller.start()
+    git = await startGitServer(options)
   })
-  afterAll(async () => {
-    await made.controller?.stop()
-    await made.git?.stop()
-    if (made.controller) await rm(made.controller.folder, { recursive: true, force: true })
-  })
-  const the = <A>(thing: A | undefined): A => {
-    if (thing === undefined) throw new Error("the world is not there yet: use it inside a test")
-    return thing
-  }
+  afterAll(() => git?.stop())
   return {
     api,
     namespace,
     get git() {
-      return the(made.git)
+      return the(git)
+    },
+  }
+}
+
+/** Called once per file: everything is there before the first test and gone after the last. */
+export const world = (options: WorldOptions = {}): World => {
+  const here = stage(options.git)
+  const { api, namespace } = here
+  let controller: Controller | undefined
+  beforeAll(async () => {
+    controller = new Controller(
+      await mkdtemp(join(tmpdir(), "nopea-scenario-")),
+      namespace,
+      options,
+    )
+    await controller.start()
+  })
+  afterAll(async () => {
+    await controller?.stop()
+    if (controller) await rm(controller.folder, { recursive: true, force: true })
+  })
+  return {
+    api,
+    namespace,
+    get git() {
+      return here.git
     },
     get controller() {
-      return the(made.controller)
+      return the(controller)
     },
   }
 }
@@ -161,7 +216,7 @@ export const repositoryKey = (namespace: string, name: string) => ({
 
 /** A GitRepository with a long interval, so that nothing but what the test does triggers a sync. */
 export const gitRepository = (
-  { namespace }: World,
+  { namespace }: Stage,
   name: string,
   url: string,
   spec: Readonly<Record<string, unknown>> = {},
@@ -169,7 +224,7 @@ export const gitRepository = (
 
 /** Waits until the status is as `holds` says. */
 export const statusOf = async (
-  { api, namespace }: World,
+  { api, namespace }: Stage,
   name: string,
   until: string,
   holds: (status: Json) => boolean,
@@ -182,9 +237,9 @@ export const statusOf = async (
   return live.status
 }
 
-export const synced = (world: World, name: string, commit: string): Promise<Json> =>
+export const synced = (here: Stage, name: string, commit: string): Promise<Json> =>
   statusOf(
-    world,
+    here,
     name,
     `is Synced at ${commit.slice(0, 7)}`,
     (status) => status.phase === "Synced" && status.lastSyncedCommit === commit,
@@ -195,7 +250,7 @@ let requests = 0
 
 /** Asks for a sync now, as `kubectl annotate` would. */
 export const requestSync = async (
-  { api, namespace }: World,
+  { api, namespace }: Stage,
   name: string,
   annotation = "nopea.io/reconcile-requested-at",
 ): Promise<string> => {
