@@ -57,7 +57,7 @@ const allSynced = (ground: Ground, namespace: string, count: number): Promise<tr
 
 const four = (name: string): Record<string, string> => ({
   "deployment.yaml": deployment(name, "1"),
-  "service.yaml": `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {selector: {app: ${name}}, ports: [{port: 80}]}\n`,
+  "service.yaml": `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {clusterIP: None, selector: {app: ${name}}, ports: [{port: 80}]}\n`,
   "account.yaml": `apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: ${name}}\n`,
   "config.yaml": `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: {mode: production}\n`,
 })

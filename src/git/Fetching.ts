@@ -87,6 +87,24 @@ export const fetchBlobs = Effect.fnUntraced(function* (
   )
 })
 
+/** Readers that wait together are served by one fetch. Whether a blob came is for the reader to see. */
+export const fetchWanted = (
+  session: Session,
+  blobs: ReadonlyArray<BlobId>,
+  maxBytes: number,
+): Effect.Effect<void, GitError> => {
+  const { wanted, writer } = session.mirror
+  for (const blob of blobs) wanted.add(blob)
+  return writer.withPermit(
+    Effect.suspend(() => {
+      if (!blobs.some((blob) => wanted.has(blob))) return Effect.void
+      const all = [...wanted]
+      wanted.clear()
+      return fetchBlobs(session, all, maxBytes)
+    }),
+  )
+}
+
 const complete = Effect.fnUntraced(function* (session: Session, path: string, maxBytes: number) {
   const what = `${session.mirrorRef} ${path}`
   const { mirror } = session
@@ -102,13 +120,27 @@ export interface Fetched {
   readonly packs: number
 }
 
+/** One fetch of a head serves everybody who asked for it before it began. */
+const fetchHeadOnce = Effect.fnUntraced(function* (
+  session: Session,
+  maxBytes: number,
+  asked: number,
+): Effect.fn.Return<void, GitError> {
+  const { mirror, mirrorRef } = session
+  if ((mirror.fetched.get(mirrorRef) ?? -1) >= asked) return
+  const turn = mirror.begun++
+  yield* fetchHead(session, maxBytes, false)
+  mirror.fetched.set(mirrorRef, turn)
+})
+
 const fetchAll = Effect.fnUntraced(function* (
   session: Session,
   path: string,
   maxBytes: number,
+  asked: number,
 ): Effect.fn.Return<Fetched, GitError> {
   const { mirror, mirrorRef } = session
-  yield* fetchHead(session, maxBytes, false)
+  yield* fetchHeadOnce(session, maxBytes, asked)
   const [commit, entries] = yield* Effect.mapError(
     Effect.all([head(session), listing(session, mirrorRef, path)], { concurrency: 2 }),
     (error) => (isFault(error, "gone") ? session.fail("corrupted", error.reason) : error),
@@ -127,15 +159,13 @@ export const fetchTree = (
   path: string,
   maxBytes: number,
 ): Effect.Effect<Fetched, GitError> =>
-  anew(
-    session,
-    session.mirror.writer.withPermit(fetchAll(session, path, maxBytes)),
-    "tooLarge",
-  ).pipe(
-    Effect.tapError((error) =>
+  Effect.suspend(() => {
+    const { writer, begun } = session.mirror
+    const attempt = writer.withPermit(fetchAll(session, path, maxBytes, begun))
+    return Effect.tapError(anew(session, attempt, "tooLarge"), (error) =>
       isFault(error, "tooLarge") ? throwAway(session, session.mirror.generation) : Effect.void,
-    ),
-  )
+    )
+  })
 
 /** Every fetch leaves a pack; many packs slow every look. */
 export const consolidate = (

@@ -7,7 +7,7 @@ import type { GitError } from "../domain/errors.ts"
 import type { BlobId, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
 import { askTip } from "./Asking.ts"
 import { type Environment, globalConfig, localEnvironment } from "./environment.ts"
-import { anew, consolidate, fetchBlobs, fetchTree } from "./Fetching.ts"
+import { anew, consolidate, fetchTree, fetchWanted } from "./Fetching.ts"
 import { gitError, isFault, reasonOf } from "./failure.ts"
 import { Git } from "./Git.ts"
 import { runGit } from "./GitProcess.ts"
@@ -97,15 +97,20 @@ const readBlobs = Effect.fnUntraced(function* (
   limits: { readonly readMaxBytes: number; readonly mirrorMaxBytes: number },
 ): Effect.fn.Return<ReadonlyMap<BlobId, Uint8Array>, GitError> {
   yield* prepare(session.mirror)
-  const first = yield* present(session, blobs, limits.readMaxBytes)
-  if (first.missing.length === 0) return first.objects
-  const fetch = fetchBlobs(session, first.missing, limits.mirrorMaxBytes)
-  yield* session.mirror.writer.withPermit(fetch)
-  const second = yield* present(session, first.missing, limits.readMaxBytes)
-  const [lost] = second.missing
-  if (lost !== undefined) return yield* session.fail("gone", `the server has no blob ${lost}`)
-  return new Map([...first.objects, ...second.objects])
+  const objects = new Map<BlobId, Uint8Array>()
+  let missing = blobs
+  for (let round = 0; round <= FETCHES; round++) {
+    const found = yield* present(session, missing, limits.readMaxBytes)
+    for (const [blob, bytes] of found.objects) objects.set(blob, bytes)
+    missing = found.missing
+    if (missing.length === 0) return objects
+    if (round < FETCHES) yield* fetchWanted(session, missing, limits.mirrorMaxBytes)
+  }
+  return yield* session.fail("gone", `the server has no blob ${missing[0]}`)
 })
+
+/** Again once by itself: the fetch that somebody else began for all may have failed. */
+const FETCHES = 2
 
 /** What every git process needs in the data directory; made again where it was lost. */
 const placesIn = ({ dataDir }: GitCliOptions) => ({

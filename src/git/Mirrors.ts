@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path"
 import { type Duration, Effect, RcMap, type Result, type Scope, Semaphore } from "effect"
 import type { GitError } from "../domain/errors.ts"
-import type { CommitId, TreeEntry } from "../domain/source.ts"
+import type { BlobId, CommitId, TreeEntry } from "../domain/source.ts"
 import { gitError, reasonOf } from "./failure.ts"
 
 /** What the server last said about one branch. */
@@ -34,6 +34,11 @@ export interface Mirror {
   /** `ref path` whose blobs are all here; updates bring theirs along. */
   readonly complete: Set<string>
   readonly asked: Map<string, Asked>
+  /** Fetches of heads begun so far; by ref, which of them last succeeded: who asked before it began need not fetch. */
+  begun: number
+  readonly fetched: Map<string, number>
+  /** Blobs that readers lack: whoever holds `writer` next fetches them for all. */
+  readonly wanted: Set<BlobId>
   /** The listing that the last sync made; whoever asks for it first takes it away. */
   listing?: { readonly commit: CommitId; readonly path: string; readonly entries: Entries }
   /** The server asked us to stay away until then. */
@@ -84,6 +89,7 @@ export const discard = (mirror: Mirror): Effect.Effect<void, GitError> =>
     Effect.suspend(() => {
       mirror.generation += 1
       mirror.complete.clear()
+      mirror.fetched.clear()
       delete mirror.listing
       return onDisk(() => removeFolder(mirror.folder))
     }),
@@ -159,6 +165,9 @@ const newMirror = (folder: string): Mirror => ({
   readers: Semaphore.makeUnsafe(READERS),
   generation: 0,
   complete: new Set(),
+  begun: 0,
+  fetched: new Map(),
+  wanted: new Set(),
   asked: new Map(),
 })
 

@@ -5,6 +5,7 @@ import { Effect, Fiber, ManagedRuntime, Redacted } from "effect"
 import { describe, expect, it, vi } from "vitest"
 import type { GitCredentials } from "../../src/domain/source.ts"
 import { FAULTS } from "../../src/git/failure.ts"
+import type { Git } from "../../src/git/Git.ts"
 import { layer } from "../../src/git/GitCli.ts"
 import { faultIn, source } from "../contract/Git.contract.ts"
 import {
@@ -438,6 +439,59 @@ describe("questions for the head", () => {
     expect(host.log.filter(({ step }) => step === "advertisement").length).toBeLessThanOrEqual(2)
     repo.recover()
     expect(await git.run((g) => g.lsRemote(source(repo), hour))).toBe(sha)
+  })
+})
+
+describe("a hundred repositories of one mirror", () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 100 }, (_, i) => [`dir-${i}/a.yaml`, `value: ${i}`]),
+  )
+
+  it("that sync at the same time share the fetch of the head", async () => {
+    const host = await server()
+    const repo = await host.createRepo("mono")
+    const sha = await repo.commit(files)
+    const git = await client()
+    const fibers = Array.from({ length: 100 }, () =>
+      git.start((g) => g.sync(source(repo), "dir-1")),
+    )
+    const commits = await Promise.all(fibers.map((f) => Effect.runPromise(Fiber.join(f))))
+    expect(new Set(commits.map((commit) => commit.sha))).toEqual(new Set([sha]))
+    const fetches = host.log.filter(({ command }) => command === "fetch")
+    expect(fetches.length).toBeLessThanOrEqual(4)
+  })
+
+  it("a sync that begins after a push sees it, whoever fetched before", async () => {
+    const host = await server()
+    const repo = await host.createRepo("mono")
+    await repo.commit(files)
+    const git = await client()
+    const early = Array.from({ length: 20 }, () => git.start((g) => g.sync(source(repo), "dir-1")))
+    await host.waitForRequest(({ command }) => command === "fetch")
+    const sha = await repo.commit({ "dir-1/a.yaml": "value: new" })
+    expect((await git.run((g) => g.sync(source(repo), "dir-1"))).sha).toBe(sha)
+    await Promise.all(early.map((fiber) => Effect.runPromise(Fiber.join(fiber))))
+  })
+
+  it("that read at the same time share the fetch of what is not here", async () => {
+    const host = await server()
+    const repo = await host.createRepo("mono")
+    await repo.commit(files)
+    const git = await client()
+    const { sha } = await git.run((g) => g.sync(source(repo), "dir-0"))
+    host.clearLog()
+    const read = (i: number) => (g: Git["Service"]) =>
+      Effect.gen(function* () {
+        const entries = yield* g.files(source(repo), sha, `dir-${i}`)
+        const blobs = entries.map(({ blob }) => blob)
+        const [bytes] = (yield* g.read(source(repo), sha, blobs)).values()
+        return Buffer.from(bytes ?? []).toString()
+      })
+    const fibers = Array.from({ length: 100 }, (_, i) => git.start(read(i)))
+    const texts = await Promise.all(fibers.map((f) => Effect.runPromise(Fiber.join(f))))
+    expect(texts).toEqual(Array.from({ length: 100 }, (_, i) => `value: ${i}`))
+    const fetches = host.log.filter(({ command }) => command === "fetch")
+    expect(fetches.length).toBeLessThan(30)
   })
 })
 
