@@ -59,8 +59,10 @@ const isApplied = (
   commit: Commit,
 ): boolean =>
   status?.lastSyncedCommit === commit.sha &&
-  status.observedGeneration === metadata.generation &&
-  (status.phase === "Synced" || status.phase === "Drifted")
+  (status.conditions ?? []).some(
+    ({ type, reason, observedGeneration }) =>
+      type === "Ready" && reason === "Succeeded" && observedGeneration === metadata.generation,
+  )
 
 const timedOut = (repository: GitRepository): SyncTimeout =>
   new SyncTimeout({
