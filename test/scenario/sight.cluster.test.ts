@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually, type Json, type KubeObject } from "../cluster/Api.ts"
-import { cluster } from "../cluster/connect.ts"
+import { cluster, connect } from "../cluster/connect.ts"
 import {
   configMap,
   configMapKey,
@@ -14,11 +14,7 @@ import {
   world,
 } from "./world.ts"
 
-const here = world({
-  token: cluster().tokens.controller,
-  env: { NOPEA_ALLOW_CONTROLLER_IDENTITY: "false" },
-})
-
+const api = connect()
 const rbac = "rbac.authorization.k8s.io"
 const CONTROLLER = "system:serviceaccount:nopea-system:nopea"
 const names = { controller: `sight-${randomBytes(4).toString("hex")}` }
@@ -69,12 +65,18 @@ const account = async (name: string, verbs: ReadonlyArray<string>): Promise<void
 }
 
 beforeAll(async () => {
-  await here.api.apply(clusterRole())
-  await here.api.apply(clusterBinding)
+  await api.apply(clusterRole())
+  await api.apply(clusterBinding)
 })
 afterAll(async () => {
-  await here.api.delete(clusterBinding)
-  await here.api.delete(clusterRole())
+  await api.delete(clusterBinding)
+  await api.delete(clusterRole())
+})
+
+// After the grants: a controller that may not list GitRepositories is never ready.
+const here = world({
+  token: cluster().tokens.controller,
+  env: { NOPEA_ALLOW_CONTROLLER_IDENTITY: "false" },
 })
 
 describe("rights that differ", () => {
