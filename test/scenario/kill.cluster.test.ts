@@ -35,7 +35,7 @@ beforeAll(async () => {
     const controller = new Controller(await mkdtemp(join(tmpdir(), "nopea-kill-")), namespace, {
       api: proxy,
       program: join(dist, "nopea.js"),
-      env: { NOPEA_NAMESPACE: namespace },
+      isAtHome: true,
     })
     lanes.push({ api, namespace, git, proxy, controller })
     await controller.start()

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "vitest"
+import { eventually, type Json } from "../cluster/Api.ts"
 import { audit, cluster, markAudit } from "../cluster/connect.ts"
+import { lifeOf } from "./life.ts"
 import {
   configMap,
   configMapKey,
@@ -11,7 +13,16 @@ import {
   world,
 } from "./world.ts"
 
-const here = world()
+/** At home, so that the key of its Secrets' hashes outlives it. */
+const here = world({ isAtHome: true })
+
+const startupSyncs = async (name: string): Promise<ReadonlyArray<Json>> =>
+  (await here.controller.lines()).filter(
+    ({ message, repository, trigger }) =>
+      message === "sync finished" &&
+      repository === `${here.namespace}/${name}` &&
+      trigger === "startup",
+  )
 
 describe("a controller that stops and starts", () => {
   it("ends with 0 on SIGTERM and writes nothing when it comes back to an unchanged world", async (context) => {
@@ -32,6 +43,53 @@ describe("a controller that stops and starts", () => {
       [],
     )
     await here.controller.start()
+  })
+
+  it("asks once per kind, custom kinds too, and writes nothing when it comes back to an unchanged world", async (context) => {
+    explainFailure(here)
+    if (!cluster().hasAudit) context.skip("needs the audit log")
+    const repo = await here.git.createRepo("kinds")
+    const { phases, group, remains } = lifeOf(here.namespace, "kinds")
+    const [phase] = phases
+    const commit = await repo.commit(phase.files)
+    await here.api.apply(gitRepository(here, "kinds", repo.url))
+    const { inventoryKinds } = await synced(here, "kinds", commit)
+    assert.deepEqual(inventoryKinds, phase.inventoryKinds)
+    await here.controller.kill()
+    const mark = await markAudit()
+    const before = (await startupSyncs("kinds")).length
+    await here.controller.start()
+    const [sync] = await eventually("the startup sync has ended", async () => {
+      const ended = (await startupSyncs("kinds")).slice(before)
+      return ended.length > 0 ? ended : undefined
+    })
+    assert.deepInclude(sync, { phase: "Synced", created: 0, configured: 0, deleted: 0, healed: 0 })
+    await here.controller.stop()
+    const all = await audit({ userAgent: "nopea/", since: mark })
+    const selector = `nopea.io/repository=kinds,nopea.io/repository-namespace=${here.namespace}`
+    const lists = all.filter(
+      ({ verb, requestURI }) =>
+        verb === "list" && decodeURIComponent(requestURI).includes(selector),
+    )
+    assert.deepEqual(lists.map(({ apiGroup, resource }) => `${apiGroup}/${resource}`).sort(), [
+      "/configmaps",
+      "/namespaces",
+      "/secrets",
+      "/services",
+      "apiextensions.k8s.io/customresourcedefinitions",
+      "apps/deployments",
+      `${group}/widgets`,
+    ])
+    const isOurs = ({ namespace, name }: { namespace: string; name: string }) =>
+      `${namespace}/${name}`.includes(here.namespace)
+    const writes = all.filter((e) => isOurs(e) && !["get", "list", "watch"].includes(e.verb))
+    assert.deepEqual(
+      writes.map(({ verb, resource, name }) => `${verb} ${resource}/${name}`),
+      [],
+    )
+    await here.controller.start()
+    await here.api.delete(repositoryKey(here.namespace, "kinds"))
+    for (const key of remains) await here.api.delete(key)
   })
 
   it("catches up with a push, a prune and a new GitRepository that came while it was down", async () => {

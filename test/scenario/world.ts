@@ -19,6 +19,8 @@ export interface ControllerOptions {
   readonly token?: string
   /** Default: the API server itself. */
   readonly api?: { readonly server: string; readonly ca: string }
+  /** Its own namespace is the one that it serves; default: one that is not there. */
+  readonly isAtHome?: boolean
   /** Default: `src/main.ts`. */
   readonly program?: string
 }
@@ -79,6 +81,7 @@ export class Controller {
         NOPEA_LISTEN: `127.0.0.1:${this.port}`,
         NOPEA_DATA_DIR: join(this.folder, "mirrors"),
         NOPEA_NAMESPACES: this.namespace,
+        ...(this.options.isAtHome === true ? { NOPEA_NAMESPACE: this.namespace } : {}),
         NOPEA_ALLOW_CONTROLLER_IDENTITY: "true",
         NOPEA_LOG_FORMAT: "json",
         ...this.options.env,
