@@ -153,6 +153,16 @@ const fetchAll = Effect.fnUntraced(function* (
   return { commit, packs }
 })
 
+/** What still does not fit leaves its half pack to nobody: the space is free for others. */
+export const anewWhereFull = <A>(
+  session: Session,
+  attempt: Effect.Effect<A, GitError>,
+  ...faults: ReadonlyArray<"diskFull" | "tooLarge">
+): Effect.Effect<A, GitError> =>
+  Effect.tapError(anew(session, attempt, ...faults), (error) =>
+    isFault(error, ...faults) ? throwAway(session, session.mirror.generation) : Effect.void,
+  )
+
 /** A mirror grows by every update: one past its size is fetched anew, and given up if that is too large too. */
 export const fetchTree = (
   session: Session,
@@ -162,9 +172,7 @@ export const fetchTree = (
   Effect.suspend(() => {
     const { writer, begun } = session.mirror
     const attempt = writer.withPermit(fetchAll(session, path, maxBytes, begun))
-    return Effect.tapError(anew(session, attempt, "tooLarge"), (error) =>
-      isFault(error, "tooLarge") ? throwAway(session, session.mirror.generation) : Effect.void,
-    )
+    return anewWhereFull(session, attempt, "tooLarge", "diskFull")
   })
 
 /** Every fetch leaves a pack; many packs slow every look. */

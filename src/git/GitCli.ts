@@ -7,7 +7,7 @@ import type { GitError } from "../domain/errors.ts"
 import type { BlobId, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
 import { askTip } from "./Asking.ts"
 import { type Environment, globalConfig, localEnvironment } from "./environment.ts"
-import { anew, consolidate, fetchTree, fetchWanted } from "./Fetching.ts"
+import { anewWhereFull, consolidate, fetchTree, fetchWanted } from "./Fetching.ts"
 import { gitError, isFault, reasonOf } from "./failure.ts"
 import { Git } from "./Git.ts"
 import { runGit } from "./GitProcess.ts"
@@ -186,7 +186,8 @@ const make = Effect.fnUntraced(function* (
       const session = yield* open(source, "read files")
       if (blobs.length === 0) return new Map()
       if (!blobs.every(isObjectId)) return yield* session.fail("gone", "this is not a blob's id")
-      return yield* anew(session, readBlobs(session, blobs, { readMaxBytes, mirrorMaxBytes }))
+      const found = readBlobs(session, blobs, { readMaxBytes, mirrorMaxBytes })
+      return yield* anewWhereFull(session, found, "diskFull")
     }, Effect.scoped),
   }
 })

@@ -211,12 +211,13 @@ const make = (identityRules: IdentityRules) =>
         before,
         startedAt,
       }
-      const commit = yield* commitOf(journey).pipe(Effect.tapError(() => markStale(key, before)))
+      const commit = yield* commitOf(journey).pipe(Effect.onError(() => markStale(key, before)))
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
       if (before?.stale === true) yield* cache.commits.set(key, { ...before, stale: false })
       return untouched(commit)
     }, Effect.scoped)
 
+    /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */
     const markStale = (key: string, before: Worked | undefined): Effect.Effect<void> =>
       before === undefined ? Effect.void : cache.commits.set(key, { ...before, stale: true })
 

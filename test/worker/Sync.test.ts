@@ -122,6 +122,23 @@ describe("a sync", () => {
     }).pipe(Effect.provide(world.layer))
   })
 
+  it.effect("after the time ran out over the Git server, a retry asks it again", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "late", { timeout: "30s" })
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      git.commit({ "a.yaml": configMap("a", "y") })
+      git.fail({ kind: "stall" }, 1)
+      const running = yield* Effect.forkChild(sync(repository, "syncNow"))
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual(told(yield* Fiber.join(running)), ["NOPEA-C005"])
+      assert.deepStrictEqual(told(yield* sync(repository, "retry")), [
+        "configured ConfigMap/apps/a",
+      ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
   it.effect(
     "ends at spec.timeout with its own code, also where the Git server never answers",
     () => {
