@@ -100,6 +100,14 @@ const watchdog = Effect.fnUntraced(function* (seat: Seat) {
   yield* seat.abort
 })
 
+/** The end of a term; where the process slept past its lease, the watchdog's turn has come already. */
+const ended = (seat: Seat): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    rules.timeLeft(seat.view, seat.now()) > 0
+      ? Effect.logError("leadership lost: the work stops")
+      : watchdog(seat),
+  )
+
 /** In a fiber of its own: a finalizer cannot be interrupted, and this one needs its bound. */
 const leave = Effect.fnUntraced(function* (seat: Seat) {
   seat.leadership = { role: "standby", holder: "" }
@@ -125,7 +133,7 @@ const term = <A, E, R>(
       yield* Effect.forkIn(Effect.ensuring(deadline, end), scope)
       const running = yield* Effect.forkIn(work, scope)
       const lost = Deferred.await(over).pipe(
-        Effect.andThen(Effect.logError("leadership lost: the work stops")),
+        Effect.andThen(ended(seat)),
         Effect.as(Option.none<A>()),
       )
       return yield* Effect.raceFirst(Effect.asSome(Fiber.join(running)), lost)
