@@ -82,8 +82,7 @@ const world = (body: (w: World) => Effect.Effect<unknown, unknown>) => {
       syncing: (kind) => reporter.syncing(live(), { kind }, "01J"),
     })
   }).pipe(
-    Effect.provide(layer),
-    Effect.provide(Logger.layer([remember])),
+    Effect.provide(layer.pipe(Layer.provideMerge(Logger.layer([remember])))),
     Effect.provideService(References.MinimumLogLevel, "Debug"),
   )
 }
