@@ -1,5 +1,5 @@
 /** The claims table: what each GitRepository of this controller wants. In memory, rebuilt by every first sync. */
-import { Context, type Duration, Effect, Latch, Layer } from "effect"
+import { Clock, Context, type Duration, Effect, Latch, Layer } from "effect"
 import type { ObjectKey } from "../domain/object.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import {
@@ -120,12 +120,21 @@ const make = () => {
     if (standOf(rows, owner, object) === "released") wakes.get(key)?.()
   }
 
-  const settled = (key: string, objects: ReadonlyArray<ObjectKey>): Effect.Effect<void> =>
-    Effect.suspend(() =>
-      !isListing && unasked(rows, key, objects).length === 0
-        ? Effect.void
-        : Effect.andThen(Effect.timeoutOption(changed.await, LOOK), settled(key, objects)),
-    )
+  const settled = Effect.fnUntraced(function* (key: string, objects: ReadonlyArray<ObjectKey>) {
+    while (isListing || unasked(rows, key, objects, yield* Clock.currentTimeMillis).length > 0) {
+      yield* Effect.timeoutOption(changed.await, LOOK)
+    }
+  })
+
+  const ask = Effect.fnUntraced(function* (
+    key: string,
+    objects: ReadonlyArray<ObjectKey>,
+    atMost: Duration.Input,
+  ) {
+    wake(unasked(rows, key, objects, yield* Clock.currentTimeMillis))
+    const answered = yield* Effect.timeoutOption(settled(key, objects), atMost)
+    return answered._tag === "Some"
+  })
 
   return Claims.of({
     register,
@@ -143,14 +152,7 @@ const make = () => {
       stand: (owner, object) => standOf(rows, owner, object),
       wantedBy: (object) => wantedByOther(rows, key, object),
     }),
-    ask: (key, objects, atMost) =>
-      Effect.suspend(() => {
-        wake(unasked(rows, key, objects))
-        return Effect.map(
-          Effect.timeoutOption(settled(key, objects), atMost),
-          ({ _tag }) => _tag === "Some",
-        )
-      }),
+    ask,
   })
 }
 

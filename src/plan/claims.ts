@@ -70,6 +70,9 @@ const isNear = (row: Claimant, namespaces: ReadonlySet<string>): boolean =>
   namespaces.has(row.namespace) ||
   [...row.wants].some((key) => namespaces.has(namespaceOf(key)))
 
+/** So long at most does one GitRepository keep another from deleting by not answering; then what is known counts. */
+export const PATIENCE = 10 * 60_000
+
 /**
  * Who must look into Git before `me` deletes these: their last look is older than the news that `me` does not want
  * them, so they may want them since. Asked are those of the same URL and those that share a namespace.
@@ -78,9 +81,10 @@ export const unasked = (
   all: Claimants,
   me: string,
   keys: ReadonlyArray<ObjectKey>,
+  now: number,
 ): ReadonlyArray<string> => {
   const mine = all.get(me)
-  if (mine === undefined || keys.length === 0) return []
+  if (mine === undefined || keys.length === 0 || now - mine.since > PATIENCE) return []
   const namespaces = new Set(keys.map(namespaceOf))
   return [...all].flatMap(([name, row]) =>
     name !== me &&

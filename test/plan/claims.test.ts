@@ -5,6 +5,7 @@ import {
   type Claimants,
   declared,
   freed,
+  PATIENCE,
   standOf,
   unasked,
   wantedByOther,
@@ -72,7 +73,13 @@ describe("who is asked before a delete", () => {
     ],
     ["not one that is suspended or stopped", { b: { checked: 9, answers: false } }, []],
   ] as const)("%s", (_, others, asked) => {
-    assert.deepStrictEqual(unasked(table({ a: me, ...others }), "team/a", [X]), [...asked])
+    assert.deepStrictEqual(unasked(table({ a: me, ...others }), "team/a", [X], 10), [...asked])
+  })
+
+  it("nobody any more who has kept silent for ten minutes", () => {
+    const all = table({ a: me, b: { checked: 9 } })
+    assert.deepStrictEqual(unasked(all, "team/a", [X], 10 + PATIENCE), ["team/b"])
+    assert.deepStrictEqual(unasked(all, "team/a", [X], 11 + PATIENCE), [])
   })
 
   it("two that lose objects at once never both wait for one another", () => {
@@ -80,7 +87,7 @@ describe("who is asked before a delete", () => {
     fc.assert(
       fc.property(time, time, (a, b) => {
         const all = table({ a: { since: a, checked: a }, b: { since: b, checked: b } })
-        const both = [unasked(all, "team/a", [X]), unasked(all, "team/b", [X])]
+        const both = [unasked(all, "team/a", [X], 10), unasked(all, "team/b", [X], 10)]
         assert.isFalse(both.every((names) => names.length > 0))
       }),
     )

@@ -1,0 +1,212 @@
+// The recipes of docs/take-over.md, run as they are written: only names that a shared cluster needs are put in.
+import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { promisify } from "node:util"
+import { afterAll, afterEach, assert, beforeAll, describe, it } from "vitest"
+import type { Json, KubeObject } from "../cluster/Api.ts"
+import { cluster } from "../cluster/connect.ts"
+import {
+  configMap,
+  configMapKey,
+  explainFailure,
+  repositoryKey,
+  requestSync,
+  synced,
+  world,
+} from "./world.ts"
+
+const here = world()
+const run = promisify(execFile)
+const text = readFileSync(join(import.meta.dirname, "../../docs/take-over.md"), "utf8")
+
+/** The shell block of this name. */
+const recipe = (name: string, url = ""): string => {
+  const [, block] = new RegExp(`\`\`\`sh ${name}\n([^]*?)\`\`\``, "u").exec(text) ?? []
+  if (block === undefined) throw new Error(`docs/take-over.md has no recipe ${name}`)
+  return block
+    .replaceAll(/-n (shop|flux-system|argocd)\b/gu, `-n ${here.namespace}`)
+    .replaceAll("namespace: shop", `namespace: ${here.namespace}`)
+    .replaceAll("https://git.example/shop.git", url)
+}
+
+const shell = async (name: string, url?: string): Promise<string> => {
+  const { bin, kubeconfig } = cluster()
+  const path = `${dirname(bin.kubectl)}:${process.env["PATH"]}`
+  const env = { PATH: path, KUBECONFIG: kubeconfig }
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", recipe(name, url)], { env })
+  return stdout
+}
+
+const live = (name: string): Promise<Json> => here.api.get(configMapKey(here.namespace, name))
+
+/** The kinds that the recipes patch and delete, without the tools behind them. */
+const definition = (group: string, version: string, plural: string, kind: string) => ({
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: `${plural}.${group}` },
+  spec: {
+    group,
+    scope: "Namespaced",
+    names: { kind, plural, singular: kind.toLowerCase(), listKind: `${kind}List` },
+    versions: [
+      {
+        name: version,
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+        },
+      },
+    ],
+  },
+})
+
+/** Where the tools are installed, their own definitions serve. */
+const made: Array<KubeObject> = []
+beforeAll(async () => {
+  for (const one of [
+    definition("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization"),
+    definition("argoproj.io", "v1alpha1", "applications", "Application"),
+  ]) {
+    if ((await here.api.get(one)) !== undefined) continue
+    await here.api.applyDefinition(one)
+    made.push(one)
+  }
+})
+afterAll(async () => {
+  for (const one of made) await here.api.delete(one)
+})
+
+/** Takes `name` over as the recipes do, and proves that what leaves Git later really goes. */
+const takeOver = async (name: string, stop?: string) => {
+  const { uid } = (await live(name)).metadata
+  const repo = await here.git.createRepo(name)
+  const commit = await repo.commit({ "a.yaml": configMap(name, "git") })
+  if (stop !== undefined) await shell(stop)
+  assert.include(await shell("look", repo.url), name)
+  assert.strictEqual((await live(name)).data.value, "old")
+  await shell("take")
+  await synced(here, "shop", commit)
+  const taken = await live(name)
+  assert.strictEqual(taken.metadata.uid, uid)
+  assert.deepEqual(taken.data, { value: "git" })
+  assert.strictEqual(taken.metadata.labels["nopea.io/repository"], "shop")
+  return { repo, taken }
+}
+
+const old = (name: string, metadata: Record<string, unknown> = {}) => ({
+  ...configMapKey(here.namespace, name),
+  metadata: { name, namespace: here.namespace, ...metadata },
+  data: { value: "old", gone: "from Git" },
+})
+
+describe("docs/take-over.md", () => {
+  afterEach(async () => {
+    await shell("leave").catch(() => "")
+    await here.api.waitForGone(repositoryKey(here.namespace, "shop"))
+  })
+
+  it("kubectl: what was made by hand is taken, and what is not in Git is listed", async () => {
+    explainFailure(here)
+    const annotations = { "kubectl.kubernetes.io/last-applied-configuration": "{}" }
+    for (const name of ["by-hand", "not-in-git"]) {
+      const path = (await here.api.path(configMapKey(here.namespace, name))).replace(
+        /\/[^/]+$/u,
+        "",
+      )
+      await here.api.call("POST", path, {
+        body: old(name, { annotations }),
+        query: { fieldManager: "kubectl-client-side-apply" },
+      })
+    }
+    const { taken } = await takeOver("by-hand")
+    assert.notProperty(
+      taken.metadata.annotations,
+      "kubectl.kubernetes.io/last-applied-configuration",
+    )
+    const found = await shell("kubectl")
+    assert.include(found, "configmap/not-in-git")
+    assert.notInclude(found, "configmap/by-hand")
+    await shell("leave")
+    await here.api.waitForGone(repositoryKey(here.namespace, "shop"))
+    assert.isDefined(await live("by-hand"))
+  })
+
+  it("Flux: the Kustomization is stopped, its object taken, its marks gone", async () => {
+    explainFailure(here)
+    const flux = "kustomize.toolkit.fluxcd.io"
+    const unit = {
+      apiVersion: `${flux}/v1`,
+      kind: "Kustomization",
+      metadata: { name: "shop", namespace: here.namespace },
+      spec: { prune: true },
+    }
+    await here.api.apply(unit)
+    const labels = { [`${flux}/name`]: "shop", [`${flux}/namespace`]: "flux-system" }
+    await here.api.apply(old("by-flux", { labels }), { fieldManager: "kustomize-controller" })
+    const { taken } = await takeOver("by-flux", "flux-stop")
+    assert.deepInclude((await here.api.get(unit)).spec, { suspend: true, prune: false })
+    assert.notProperty(taken.metadata.labels, `${flux}/name`)
+    await shell("flux-remove")
+    assert.isUndefined(await here.api.get(unit))
+  })
+
+  it("Argo CD: the Application lets go of its objects and is deleted", async () => {
+    explainFailure(here)
+    const unit = {
+      apiVersion: "argoproj.io/v1alpha1",
+      kind: "Application",
+      metadata: {
+        name: "shop",
+        namespace: here.namespace,
+        finalizers: ["resources-finalizer.argocd.argoproj.io"],
+      },
+      spec: { syncPolicy: { automated: { prune: true } } },
+    }
+    await here.api.apply(unit)
+    const annotations = {
+      "argocd.argoproj.io/tracking-id": `shop:/ConfigMap:${here.namespace}/by-argo`,
+    }
+    await here.api.apply(old("by-argo", { annotations }), { fieldManager: "argocd-controller" })
+    const { taken } = await takeOver("by-argo", "argo-stop")
+    assert.notProperty(taken.metadata.annotations, "argocd.argoproj.io/tracking-id")
+    await shell("argo-remove")
+    await here.api.waitForGone(unit)
+  })
+
+  it("Helm: the object is taken, and only the release's record is deleted", async () => {
+    explainFailure(here)
+    const record = {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: {
+        name: "sh.helm.release.v1.shop.v1",
+        namespace: here.namespace,
+        labels: { owner: "helm", name: "shop" },
+      },
+    }
+    await here.api.apply(record)
+    const path = (await here.api.path(configMapKey(here.namespace, "by-helm"))).replace(
+      /\/[^/]+$/u,
+      "",
+    )
+    const labels = { "app.kubernetes.io/managed-by": "Helm" }
+    const annotations = {
+      "meta.helm.sh/release-name": "shop",
+      "meta.helm.sh/release-namespace": "shop",
+    }
+    await here.api.call("POST", path, {
+      body: old("by-helm", { labels, annotations }),
+      query: { fieldManager: "helm" },
+    })
+    const { repo, taken } = await takeOver("by-helm")
+    assert.strictEqual(taken.metadata.labels["app.kubernetes.io/managed-by"], "nopea")
+    assert.notProperty(taken.metadata.annotations, "meta.helm.sh/release-name")
+    await shell("helm-remove")
+    assert.isUndefined(await here.api.get(record))
+    await repo.commit({ "a.yaml": null, "b.yaml": configMap("after-helm", "x") })
+    await requestSync(here, "shop")
+    await here.api.waitForGone(configMapKey(here.namespace, "by-helm"))
+  })
+})
