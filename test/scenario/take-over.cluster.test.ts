@@ -33,7 +33,7 @@ const recipe = (name: string, url = ""): string => {
 const shell = async (name: string, url?: string): Promise<string> => {
   const { bin, kubeconfig } = cluster()
   const path = `${dirname(bin.kubectl)}:${process.env["PATH"]}`
-  const env = { PATH: path, KUBECONFIG: kubeconfig }
+  const env = { PATH: path, KUBECONFIG: kubeconfig, HOME: here.controller.folder }
   const { stdout } = await run("bash", ["-euo", "pipefail", "-c", recipe(name, url)], { env })
   return stdout
 }
