@@ -1,5 +1,15 @@
 /** One incarnation of a worker after another: the first sync in turn, a restart after every crash. */
-import { type Cause, Clock, Deferred, Duration, Effect, Exit, Random, type Semaphore } from "effect"
+import {
+  type Cause,
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Random,
+  RcMap,
+  type Semaphore,
+} from "effect"
 import { Reporter } from "../report/Reporter.ts"
 import type { Reply, WorkerHandle } from "../worker/Handle.ts"
 import type { Syncer } from "../worker/Syncer.ts"
@@ -26,20 +36,34 @@ const tellCrash = Effect.fnUntraced(function* (
   yield* survive("telling a crash", reporter.crashed(handle.repository, crash, restartIn))
 })
 
+const SERVER = /^(?:[a-z+]+:\/\/(?:[^@/]*@)?([^/]*)|(?:[^@/]*@)?([^:/]+):)/iu
+
+/** `github.com` of `https://github.com/a/b` and of `git@github.com:a/b`; with its port where one is named. */
+export const serverOf = (url: string): string => {
+  const [, byUrl, byScp] = SERVER.exec(url) ?? []
+  return (byUrl ?? byScp ?? "").toLowerCase()
+}
+
+/** By Git server: first syncs that wait for one that hangs hold up no other's. */
+export type Turns = RcMap.RcMap<string, Semaphore.Semaphore>
+
 /** A first sync takes its turn here; meanwhile the worker serves whatever else comes. */
-const takeTurn = (turns: Semaphore.Semaphore, handle: WorkerHandle): Effect.Effect<void> =>
-  turns.withPermit(
-    Effect.suspend(() => {
-      const reply: Reply = Deferred.makeUnsafe()
-      handle.offer({ kind: "startup" }, reply)
-      return Effect.asVoid(Effect.timeoutOption(Effect.exit(Deferred.await(reply)), TURN))
-    }),
-  )
+const takeTurn = (turns: Turns, handle: WorkerHandle): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const turn = yield* RcMap.get(turns, serverOf(handle.repository.spec.url))
+    yield* turn.withPermit(
+      Effect.suspend(() => {
+        const reply: Reply = Deferred.makeUnsafe()
+        handle.offer({ kind: "startup" }, reply)
+        return Effect.asVoid(Effect.timeoutOption(Effect.exit(Deferred.await(reply)), TURN))
+      }),
+    )
+  }).pipe(Effect.scoped)
 
 /** Ends only by interruption: whatever else ends an incarnation is a crash, also an interruption from inside. */
 export const supervise: (
   handle: WorkerHandle,
-  turns: Semaphore.Semaphore,
+  turns: Turns,
 ) => Effect.Effect<never, never, Reporter | Syncer> = Effect.fnUntraced(function* (handle, turns) {
   let crashes = 0
   while (true) {

@@ -6,7 +6,7 @@
  * budget). Only first syncs take turns, so that a start does not run them all at once; a slow one passes
  * its turn on.
  */
-import { Context, Deferred, Duration, Effect, Fiber, Layer, Semaphore } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, RcMap, Semaphore } from "effect"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import { Live } from "../cache/Live.ts"
@@ -24,7 +24,7 @@ import { survive } from "./Survive.ts"
 
 /** Nobody waits longer for a worker to stop; what follows it does. */
 export const STOP_GRACE: Duration.Duration = Duration.seconds(5)
-/** First syncs that run at a time. */
+/** First syncs that run at a time, by Git server. */
 const TURNS = 16
 
 export interface CutSync extends Running {
@@ -86,7 +86,7 @@ const make = Effect.gen(function* () {
   const cache = yield* Cache
   const live = yield* Live
   const claims = yield* Claims
-  const turns = yield* Semaphore.make(TURNS)
+  const turns = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(TURNS) })
   // Forks with the supervisor's own context: a worker inherits neither span nor log fields of who starts it.
   const fork = Effect.runForkWith(yield* Effect.context<Syncer | Reporter>())
   const entries = new Map<string, Entry>()

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
 import type { GitRepository } from "../../src/domain/repository.ts"
 import { describeCrash } from "../../src/supervisor/crash.ts"
+import { serverOf } from "../../src/supervisor/Incarnations.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
 import { actors, gitError, outcome } from "../layers/Actors.ts"
 import { type RepositoryFields, repository, SYNCED } from "../layers/repositories.ts"
@@ -339,6 +340,38 @@ describe("a start with many repositories", () => {
       }),
     ),
   )
+
+  it.effect("of one server that hangs wait for each other, those of another server do not", () =>
+    world(({ a, s }) =>
+      Effect.gen(function* () {
+        const hanging = names.slice(0, 64)
+        for (const name of hanging) a.script.set(`apps/${name}`, () => Effect.never)
+        for (const name of hanging) yield* s.start(quiet(name))
+        yield* settle
+        const url = "https://elsewhere.example/org/app.git"
+        yield* s.start(quiet("other", { spec: { url } }))
+        yield* settle
+        assert.deepStrictEqual(seconds(a, "apps/other"), [0])
+      }),
+    ),
+  )
+
+  it("know their server by the URL, whatever its form", () => {
+    const urls = [
+      "https://git.example/org/app.git",
+      "https://user@git.example/org/app.git",
+      "ssh://git@git.example/org/app.git",
+      "git@git.example:org/app.git",
+      "Git.Example:app",
+      "http://127.0.0.1:3000/app.git",
+      "file:///srv/app.git",
+    ]
+    assert.deepStrictEqual(urls.map(serverOf), [
+      ...Array.from({ length: 5 }, () => "git.example"),
+      "127.0.0.1:3000",
+      "",
+    ])
+  })
 })
 
 describe("stopAll", () => {
