@@ -180,6 +180,7 @@ describe("a Git server", () => {
     const next = await repo.commit({ "a.yaml": configMap("slow-a", "new") })
     await requestSync(here, "slow")
     await synced(here, "slow", next)
+    repo.recover()
   })
 
   it("that stalls is given up after spec.timeout, its git ends, and others do not wait", async () => {
@@ -195,6 +196,9 @@ describe("a Git server", () => {
     const other = await beside.commit(files("beside-2"))
     await here.api.apply(gitRepository(here, "beside-2", beside.url))
     await synced(here, "beside-2", other)
+    await beside.commit({ "b.yaml": null })
+    await requestSync(here, "beside-2")
+    await here.api.waitForGone(configMapKey(here.namespace, "beside-2-b"))
     const { failures } = await failedBy(here, "stalled", /^NOPEA-(?:C005|G002)$/u)
     assert.match(failures[0].fix, /spec\.timeout|Git server/u)
     await isThere(here, "stalled")
@@ -312,11 +316,12 @@ const tinyDisk = (): string | undefined => {
 const disk = tinyDisk()
 
 describe.skipIf(disk === undefined)("a full disk", () => {
-  const small = world({ env: { NOPEA_DATA_DIR: String(disk) } })
+  // Before the world: what is registered last ends first, and the controller uses the disk.
   afterAll(() => {
     execFileSync("umount", [String(disk)])
     rmSync(String(disk), { recursive: true })
   })
+  const small = world({ env: { NOPEA_DATA_DIR: String(disk) } })
 
   it("is reported as such, prunes nothing, and everything goes on when there is space", async () => {
     explainFailure(small)
