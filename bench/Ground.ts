@@ -83,9 +83,10 @@ const listenerOf = async (port: number): Promise<number> => {
   throw new Error(`nobody listens on ${port}`)
 }
 
-export const prepareGround = async (): Promise<Ground> => {
+/** `controllers`: whether kube-controller-manager runs, as it does in every real cluster. */
+export const prepareGround = async (controllers: boolean): Promise<Ground> => {
   const folder = await mkdtemp(join(tmpdir(), "nopea-bench-"))
-  const plane = await startControlPlane({ controllerManager: false })
+  const plane = await startControlPlane({ controllerManager: controllers })
   const git = await startGitServer()
   const api = new Api({ server: plane.server, ca: plane.ca, token: plane.token })
   const crd = load(await readFile(join(root, "deploy/crd/gitrepositories.yaml"), "utf8"))

@@ -10,6 +10,7 @@ const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
   "spec.verify": ({ verify }) => verify !== undefined,
   "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
   "spec.wait": ({ wait }) => wait,
+  "spec.webhook": ({ webhook }) => webhook !== undefined,
   "spec.ignore": ({ ignore }) => (ignore ?? []).length > 0,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
   "spec.conflictPolicy: live": ({ conflictPolicy }) => conflictPolicy === "live",
