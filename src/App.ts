@@ -64,8 +64,12 @@ const portsLayer = (config: Config, leader: Leader.Leader["Service"]) => {
   return Layer.mergeAll(git, kube, renderLayer(config))
 }
 
+/** A sync that may write nothing any more has nothing to finish: the margin of a lost lease is for ending it. */
+const drainTimeout = (config: Config, leader: Leader.Leader["Service"]) => (): number =>
+  leader.mayWrite() ? config.drainTimeout : 0
+
 const workersLayer = (config: Config, leader: Leader.Leader["Service"]) =>
-  Supervisor.layer({ drainTimeout: () => Math.min(config.drainTimeout, leader.timeLeft()) }).pipe(
+  Supervisor.layer({ drainTimeout: drainTimeout(config, leader) }).pipe(
     Layer.provideMerge(Sync.layer(config)),
     Layer.provide([Applier.layer, Credentials.layer, HashKey.layer(config.namespace)]),
     Layer.provideMerge(Layer.mergeAll(LiveIndex.layer, ReporterLive.layer)),

@@ -29,8 +29,6 @@ export class Leader extends Context.Service<
     readonly status: Effect.Effect<rules.Leadership>
     /** To be asked right before each write: false from the moment that the lease may not be relied upon. */
     readonly mayWrite: () => boolean
-    /** Milliseconds that the work's finalizers may take: no limit while the lease is being renewed. */
-    readonly timeLeft: () => number
   }
 >()("nopea/controller/Leader") {}
 
@@ -179,7 +177,6 @@ export const layer = (options: LeaderOptions): Layer.Layer<Leader, never, Kube> 
           return isStopping ? { role: "standby", holder: "" } : seat.leadership
         }),
         mayWrite,
-        timeLeft: () => rules.timeLeft(seat.view, seat.now()),
       })
     }),
   )
@@ -191,6 +188,5 @@ export const layerOff: Layer.Layer<Leader> = Layer.succeed(
     whileLeading: (work) => work,
     status: Effect.succeed({ role: "off" }),
     mayWrite: () => true,
-    timeLeft: () => Number.POSITIVE_INFINITY,
   }),
 )
