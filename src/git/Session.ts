@@ -59,7 +59,7 @@ const refused = ({ branch, credentials }: GitSource, place: Place): GitError | u
 const ENDED: Readonly<Record<Exclude<Finished["how"], "exited">, readonly [Fault, string]>> = {
   timedOut: ["timeout", "git did not end in time and was killed"],
   overflowed: ["tooLarge", "git's answer is larger than may be read"],
-  unstarted: ["gitMissing", "git could not be started"],
+  unstarted: ["noProcess", "git could not be started"],
 }
 
 interface Failing {
@@ -68,8 +68,13 @@ interface Failing {
 }
 
 const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): GitError => {
-  if (finished.how !== "exited")
-    return gitError(ENDED[finished.how][0], place, ENDED[finished.how][1])
+  if (finished.how !== "exited") {
+    const [fault, reason] = ENDED[finished.how]
+    // What Node says of a process it could not start: EAGAIN, EMFILE, ENOENT.
+    const why =
+      finished.how === "unstarted" ? /\bE[A-Z]{3,}\b/u.exec(finished.stderr)?.[0] : undefined
+    return gitError(fault, place, why === undefined ? reason : `${reason}: ${why}`)
+  }
   const { status, retryAfter } = parseTrace(finished.trace, now)
   const fault = faultOf({ stderr: finished.stderr, status, retryAfter })
   const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)

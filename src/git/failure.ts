@@ -51,6 +51,7 @@ export const FAULTS = {
   gone: row("G026", R, "nothing: the next sync fetches the branch's head"),
   pathRefused: row("G027", S, "use paths inside the repository, without .. or .git"),
   dataDir: row("G028", S, "make NOPEA_DATA_DIR a directory that the controller may write"),
+  noProcess: row("G029", R, "give the controller more processes, files or memory; look for git"),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 

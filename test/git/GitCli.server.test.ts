@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs"
-import { mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises"
+import { mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Fiber, ManagedRuntime, Redacted } from "effect"
 import { describe, expect, it, vi } from "vitest"
@@ -677,6 +677,20 @@ describe("the machine", () => {
     expect(await start(await folder())).toMatch(/NOPEA-G021 .*git does not run/)
     expect(await start(old)).toMatch(/NOPEA-G021 .*git version 2.38.9 is older than 2.39/)
     expect(await start(process.env["PATH"] ?? "")).toBe("started")
+  })
+
+  it("that has no process left for git is tried again, and the reason is named", async () => {
+    const host = await server()
+    const repo = await host.createRepo("app")
+    await repo.commit({ a: "1" })
+    const bin = await folder()
+    const found = (process.env["PATH"] ?? "").split(":").map((place) => join(place, "git"))
+    await symlink(String(found.find((place) => existsSync(place))), join(bin, "git"))
+    const git = await client({ environment: { PATH: bin } })
+    await rm(join(bin, "git"))
+    const error = await git.failure((g) => g.sync(source(repo), "."))
+    expect(error).toMatchObject({ code: "NOPEA-G029", disposition: "retry" })
+    expect(error.reason).toBe("git could not be started: ENOENT")
   })
 
   it("and its Git configuration, hooks and variables have no say", async () => {
