@@ -687,6 +687,7 @@ describe("the machine", () => {
     const found = (process.env["PATH"] ?? "").split(":").map((place) => join(place, "git"))
     await symlink(String(found.find((place) => existsSync(place))), join(bin, "git"))
     const git = await client({ environment: { PATH: bin } })
+    await git.run(() => Effect.void)
     await rm(join(bin, "git"))
     const error = await git.failure((g) => g.sync(source(repo), "."))
     expect(error).toMatchObject({ code: "NOPEA-G029", disposition: "retry" })
