@@ -14,6 +14,7 @@ import { type GitServer, startGitServer } from "../test/gitserver/GitServer.ts"
 const run = promisify(execFile)
 const root = join(import.meta.dirname, "..")
 export const NAMESPACE = "nopea-demo"
+export const usesCurrentCluster = process.env["CLUSTER"] === "current"
 const CRD = "gitrepositories.nopea.false.systems"
 
 export interface Stage {
@@ -36,8 +37,9 @@ const releaseAll = async (releases: Release[]): Promise<void> => {
   releases.length = 0
 }
 
-/** The kubeconfig's cluster, after showing which one that is. */
-const useCurrentCluster = async (): Promise<void> => {
+/** With `CLUSTER=current`: the kubeconfig's cluster, after saying which one that is, and asking. */
+export const chooseCluster = async (): Promise<void> => {
+  if (!usesCurrentCluster) return
   const kubeconfig = process.env["KUBECONFIG"] ?? join(process.env["HOME"] ?? "", ".kube", "config")
   const { stdout } = await run("kubectl", [
     "config",
@@ -47,37 +49,58 @@ const useCurrentCluster = async (): Promise<void> => {
     "jsonpath={.current-context} at {.clusters[0].cluster.server}",
   ])
   process.stdout.write(
-    `This demo will use the cluster ${stdout}:\nit adds the namespace ${NAMESPACE} and, where absent, the GitRepository CRD, and removes what it added.\n`,
+    `This demo will use the cluster ${stdout}.
+It adds the namespace ${NAMESPACE}, the namespace nopea-test-access with ServiceAccounts for this run, one of them
+with cluster-admin, and, where absent, the namespace nopea-system and the definition of GitRepositories.
+It removes what it added.
+`,
   )
   if (process.env["YES"] !== "1") {
     if (!process.stdin.isTTY) throw new Error("set YES=1 to go on without being asked")
     const prompt = createInterface({ input: process.stdin, output: process.stdout })
-    const answer = await prompt.question("Go on? [y/N] ")
+    prompt.once("SIGINT", () => prompt.close())
+    const closed = new Promise<string>((resolve) => prompt.once("close", () => resolve("n")))
+    const answer = await Promise.race([prompt.question("Go on? [y/N] "), closed])
     prompt.close()
     if (answer.trim().toLowerCase() !== "y") throw new Error("stopped: nothing was changed")
   }
   process.env["NOPEA_TEST_KUBECONFIG"] = kubeconfig
 }
 
+/** Two controllers would both follow the demo's repositories. */
+const refuseNeighbour = async (api: Api): Promise<void> => {
+  const metadata = { name: "nopea", namespace: "nopea-system" }
+  const running = await api.get({ apiVersion: "apps/v1", kind: "Deployment", metadata })
+  if (running === undefined || running.spec.replicas === 0) return
+  throw new Error(
+    'NOPEA runs in this cluster already, and would follow the demo\'s repositories too: choose another cluster, or stop it first with "kubectl scale deployment/nopea -n nopea-system --replicas 0"',
+  )
+}
+
+/** A definition that is there already is left as it is. */
 const installDefinition = async (api: Api, releases: Release[]): Promise<void> => {
   const crd = load(await readFile(join(root, "deploy/crd/gitrepositories.yaml"), "utf8"))
   const { status } = await api.call(
     "GET",
     `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${CRD}`,
   )
+  if (status === 200) return
+  releases.push(() => api.delete(crd as KubeObject))
   await api.applyDefinition(crd as KubeObject)
-  if (status === 404) releases.push(() => api.delete(crd as KubeObject))
 }
 
 const makeNamespace = async (api: Api, releases: Release[]): Promise<void> => {
   const namespace = { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE } }
   if ((await api.get(namespace)) !== undefined) {
     throw new Error(
-      `the namespace ${NAMESPACE} exists already: remove it with "kubectl delete namespace ${NAMESPACE}"`,
+      `the namespace ${NAMESPACE} exists already: another demo uses it; if none does, remove it with "kubectl delete namespace ${NAMESPACE}"`,
     )
   }
   await api.create(namespace)
-  releases.push(() => api.delete(namespace))
+  releases.push(async () => {
+    await api.delete(namespace)
+    await api.waitForGone(namespace)
+  })
 }
 
 const startController = async (
@@ -95,7 +118,7 @@ const startController = async (
       NOPEA_LISTEN: `127.0.0.1:${port}`,
       NOPEA_DATA_DIR: join(folder, "mirrors"),
       NOPEA_NAMESPACES: NAMESPACE,
-      NOPEA_ALLOW_CONTROLLER_IDENTITY: "true",
+      NOPEA_NAMESPACE: NAMESPACE,
     },
   })
   await eventually("the controller is ready", async () => {
@@ -113,7 +136,6 @@ export const setStage = async (say: (line: string) => void, port: number): Promi
   const releases: Release[] = []
   const stop = () => releaseAll(releases)
   try {
-    if (process.env["CLUSTER"] === "current") await useCurrentCluster()
     const plane = await startControlPlane({ say: (line) => say(`  ${line}`) })
     releases.push(() => plane.stop())
     const api = new Api({ server: plane.server, ca: plane.ca, token: plane.token })
@@ -121,6 +143,7 @@ export const setStage = async (say: (line: string) => void, port: number): Promi
     const folder = await mkdtemp(join(tmpdir(), "nopea-demo-"))
     releases.push(() => rm(folder, { recursive: true, force: true }))
     await writeFile(join(folder, "controller.log"), "")
+    await refuseNeighbour(api)
     await installDefinition(api, releases)
     await makeNamespace(api, releases)
     const git = await startGitServer()

@@ -1,17 +1,23 @@
 // The tour: what NOPEA does, on a real API server and a real Git server, on one screen.
 
 import { execFile } from "node:child_process"
+import { readFile } from "node:fs/promises"
 import { promisify } from "node:util"
 import { eventually, type Json } from "../test/cluster/Api.ts"
 import { freePort } from "../test/cluster/freePort.ts"
 import { stall } from "../test/gitserver/failures.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
-import { NAMESPACE, type Stage, setStage } from "./Stage.ts"
+import { chooseCluster, NAMESPACE, type Stage, setStage, usesCurrentCluster } from "./Stage.ts"
 
 const bold = process.stdout.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m` : String
 const say = (line = ""): void => void process.stdout.write(`${line}\n`)
 const step = (title: string): void => say(`\n${bold(`== ${title}`)}`)
 const show = (text: string): void => say(text.replace(/^/gmu, "   "))
+
+/** Resolves at Ctrl-C. A second one ends the process without cleaning up. */
+const interrupted = new Promise<NodeJS.Signals>((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve)
+})
 
 const deployment = (tag: string): string => `apiVersion: apps/v1
 kind: Deployment
@@ -72,6 +78,23 @@ const status = async (
   return live.status
 }
 
+/** What NOPEA holds of the shop, in few columns. */
+const showObjects = async (stage: Stage): Promise<void> =>
+  show(
+    await stage.kubectl(
+      ...["get", "deployments,services,configmaps", "-l", "nopea.io/repository=shop"],
+      ...["-o", "custom-columns=KIND:.kind,NAME:.metadata.name"],
+    ),
+  )
+
+const showImage = async (stage: Stage): Promise<void> =>
+  show(
+    await stage.kubectl(
+      ...["get", "deployment", "shop", "-o"],
+      "custom-columns=DEPLOYMENT:.metadata.name,IMAGE:.spec.template.spec.containers[0].image",
+    ),
+  )
+
 const syncedAt = (stage: Stage, commit: string, key = repositoryKey): Promise<Json> =>
   status(
     stage,
@@ -96,11 +119,9 @@ const firstSync = async (stage: Stage, repo: GitRepo): Promise<void> => {
     spec: { url: repo.url, path: "deploy", interval: "1s" },
   })
   await syncedAt(stage, commit)
-  say(`Synced ${elapsed(start)} after "kubectl apply" of the GitRepository:`)
+  say(`Synced ${elapsed(start)} after the GitRepository was applied:`)
   show(await stage.kubectl("get", "gitrepositories"))
-  show(
-    await stage.kubectl("get", "deployments,services,configmaps", "-l", "nopea.io/repository=shop"),
-  )
+  await showObjects(stage)
 }
 
 const elapsed = (start: number): string => `${((performance.now() - start) / 1000).toFixed(2)} s`
@@ -123,7 +144,7 @@ const push = async (stage: Stage, repo: GitRepo): Promise<void> => {
   )
   say(`Live ${elapsed(start)} after the push, told by an annotation (a poll would find it too):`)
   await syncedAt(stage, commit)
-  show(await stage.kubectl("get", "deployment", "shop", "-o", "wide"))
+  await showImage(stage)
   if (mark !== undefined) {
     const requests = await stage.plane.audit({
       userAgent: "nopea/",
@@ -144,13 +165,11 @@ const remove = async (stage: Stage, repo: GitRepo): Promise<void> => {
   )
   await stage.api.waitForGone(object("v1", "ConfigMap", "banner"))
   await syncedAt(stage, commit)
-  show(
-    await stage.kubectl("get", "deployments,services,configmaps", "-l", "nopea.io/repository=shop"),
-  )
+  await showObjects(stage)
 }
 
 const breakIt = async (stage: Stage, repo: GitRepo): Promise<void> => {
-  step("A broken commit is reported, and changes nothing")
+  step("A broken file is reported, and its object left alone")
   await repo.commit(
     {
       "deploy/deployment.yaml": deployment("1.2").replace(
@@ -165,14 +184,15 @@ const breakIt = async (stage: Stage, repo: GitRepo): Promise<void> => {
   for (const one of failed.failures) {
     show(`${one.code} ${one.file}, line ${one.line}: ${one.reason}\n  fix: ${one.fix}`)
   }
-  show(await stage.kubectl("get", "deployment", "shop", "-o", "wide"))
+  say("The Deployment is as it was:")
+  await showImage(stage)
   const commit = await repo.commit(
     { "deploy/deployment.yaml": deployment("1.2") },
     { message: "shop: version 1.2" },
   )
   await syncedAt(stage, commit)
   say("The next good commit is applied as if nothing had happened:")
-  show(await stage.kubectl("get", "deployment", "shop", "-o", "wide"))
+  await showImage(stage)
 }
 
 /** The processes in which git speaks to the server about this repository: git, and its helper. */
@@ -186,7 +206,7 @@ const gitProcessesOf = ({ url }: GitRepo): Promise<ReadonlyArray<number>> =>
   })
 
 const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
-  step("A Git server hangs, a git process is killed: the neighbours go on")
+  step("One Git server hangs, its git is killed: the neighbour goes on")
   const stock = await stage.git.createRepo("stock")
   const key = keyOf("stock")
   const first = await stock.commit({ "stock.yaml": banner.replace("banner", "stock") })
@@ -198,18 +218,20 @@ const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
     { message: "stock: winter" },
   )
   const pids = await gitProcessesOf(stock)
-  say(`The server answers nothing to the worker of "stock" any more: git hangs.`)
+  say(`A second repository, "stock": its server stops answering, and its git hangs.`)
   const commit = await shop.commit(
     { "deploy/deployment.yaml": deployment("1.3") },
     { message: "shop: version 1.3" },
   )
   const start = performance.now()
   await syncedAt(stage, commit)
-  say(`A push to "shop", found by its poll, is live ${elapsed(start)} later all the same.`)
+  say(`A push to "shop" is live ${elapsed(start)} later all the same, found by its poll.`)
   stock.recover()
   for (const pid of pids) process.kill(pid, "SIGKILL")
   await syncedAt(stage, second, key)
-  say(`Killed (${pids.join(", ")}): only its own worker noticed, said so, and tried again:`)
+  say(
+    `That git is killed (${pids.join(", ")}): its own worker alone notices, reports it, tries again:`,
+  )
   show(
     await stage.kubectl(
       ...["get", "events", "--sort-by=.metadata.creationTimestamp"],
@@ -221,41 +243,57 @@ const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
 }
 
 const keep = async (stage: Stage): Promise<void> => {
-  say(`\nKEEP=1: everything keeps running until Ctrl-C.
-  kubectl --kubeconfig ${stage.plane.kubeconfig} -n ${NAMESPACE} get gitrepositories
-  the Git repository, to clone and push to: ${stage.git.url}/shop.git
-  the controller's log: ${stage.controllerLog}`)
-  await new Promise((resolve) => {
-    const alive = setInterval(() => undefined, 60_000)
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        clearInterval(alive)
-        resolve(signal)
-      })
-    }
+  say(`
+${bold("KEEP=1")}: everything keeps running until Ctrl-C. In another terminal:
+  alias k='${stage.plane.bin.kubectl} --kubeconfig ${stage.plane.kubeconfig} -n ${NAMESPACE}'
+  k get gitrepositories
+  git clone ${stage.git.url}/shop.git    # change deploy/*.yaml, commit, push
+  tail -f ${stage.controllerLog}`)
+  const alive = setInterval(() => undefined, 60_000)
+  await interrupted
+  clearInterval(alive)
+}
+
+class Interrupted extends Error {}
+
+/** Ctrl-C ends the tour as a failure does: by cleaning up. */
+const untilInterrupted = (work: Promise<void>): Promise<void> => {
+  const stopped = interrupted.then((signal) => {
+    throw new Interrupted(`stopped by ${signal}, and cleaned up`)
   })
+  return Promise.race([work, stopped])
+}
+
+const play = async (stage: Stage): Promise<void> => {
+  const repo = await stage.git.createRepo("shop")
+  await firstSync(stage, repo)
+  await push(stage, repo)
+  await remove(stage, repo)
+  await breakIt(stage, repo)
+  await isolate(stage, repo)
+}
+
+const lastWords = async (stage: Stage): Promise<void> => {
+  const log = await readFile(stage.controllerLog, "utf8").catch(() => "")
+  process.stderr.write(`\nthe controller's last words:\n${log.slice(-3000)}\n`)
 }
 
 const tour = async (): Promise<void> => {
   say(bold("NOPEA: Git repository -> server-side apply -> cluster"))
-  step("A control plane, a Git server and the controller, all on this machine")
+  await chooseCluster()
+  const where = usesCurrentCluster
+    ? "Your cluster, and on this machine"
+    : "On this machine: a cluster,"
+  step(`${where} a Git server and the controller`)
   const start = performance.now()
   const stage = await setStage(say, await freePort())
   try {
     const version = (await stage.api.call("GET", "/version")).body.gitVersion
     say(`Kubernetes ${version} and the controller are up after ${elapsed(start)}.`)
-    const repo = await stage.git.createRepo("shop")
-    await firstSync(stage, repo)
-    await push(stage, repo)
-    await remove(stage, repo)
-    await breakIt(stage, repo)
-    await isolate(stage, repo)
+    await untilInterrupted(play(stage))
     if (process.env["KEEP"] === "1") await keep(stage)
   } catch (cause) {
-    const log = await import("node:fs/promises").then((fs) =>
-      fs.readFile(stage.controllerLog, "utf8").catch(() => ""),
-    )
-    process.stderr.write(`\nthe controller's last words:\n${log.slice(-3000)}\n`)
+    if (!(cause instanceof Interrupted)) await lastWords(stage)
     throw cause
   } finally {
     await stage.stop()
@@ -264,8 +302,9 @@ const tour = async (): Promise<void> => {
 }
 
 await tour().catch((cause: unknown) => {
+  const message = cause instanceof Error ? cause.message : String(cause)
   process.stderr.write(
-    `\nthe demo failed: ${cause instanceof Error ? cause.message : String(cause)}\n`,
+    `\nthe demo ${cause instanceof Interrupted ? "was" : "failed:"} ${message}\n`,
   )
-  process.exitCode = 1
+  process.exit(cause instanceof Interrupted ? 130 : 1)
 })

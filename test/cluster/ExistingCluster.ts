@@ -48,16 +48,33 @@ const adminBinding = {
   subjects: [{ kind: "ServiceAccount", name: "admin", namespace: access }],
 }
 
-const items = [
+const ours = [
   namespace(access),
-  namespace("nopea-system"),
   serviceAccount(access, "admin"),
   serviceAccount(access, "nobody"),
-  serviceAccount("nopea-system", "nopea"),
   adminBinding,
 ]
 
-const createTokens = async (kubectl: Kubectl): Promise<Tokens> => {
+/** The controller's, which an installed one has already: then they stay as they are. */
+const shared = [
+  { item: namespace("nopea-system"), name: ["namespace", "nopea-system"] },
+  {
+    item: serviceAccount("nopea-system", "nopea"),
+    name: ["serviceaccount", "nopea", "--namespace=nopea-system"],
+  },
+]
+
+type Shared = (typeof shared)[number]
+
+const missing = async (kubectl: Kubectl): Promise<Shared[]> => {
+  const found = await Promise.all(
+    shared.map(({ name }) => kubectl(["get", ...name, "--ignore-not-found", "--output=name"])),
+  )
+  return shared.filter((_, i) => found[i] === "")
+}
+
+const createTokens = async (kubectl: Kubectl, added: readonly Shared[]): Promise<Tokens> => {
+  const items = [...ours, ...added.map(({ item }) => item)]
   await kubectl(["apply", "-f", "-"], { apiVersion: "v1", kind: "List", items })
   const token = async (where: string, name: string) =>
     (await kubectl(["create", "token", name, "-n", where, "--duration=12h"])).trim()
@@ -87,16 +104,17 @@ const installedKubectl = (): Promise<string> =>
 const impossible = (what: string) => () =>
   Promise.reject(new Error(`${what} is not possible on the cluster of NOPEA_TEST_KUBECONFIG`))
 
-/** Uses a cluster that is there; `stop` removes the tokens' accounts again. */
+/** Uses a cluster that is there; `stop` removes what was added for the tokens. */
 export const connectExisting = async (kubeconfig: string): Promise<ControlPlane> => {
   const bin = { kubectl: await installedKubectl() }
   const kubectl = kubectlWith(bin.kubectl, kubeconfig)
   const { server, ca } = await endpoint(kubectl)
-  const tokens = await createTokens(kubectl)
+  const added = await missing(kubectl)
+  const tokens = await createTokens(kubectl, added)
   const folder = await mkdtemp(join(tmpdir(), `nopea-cluster-${process.pid}-`))
-  const ours = join(folder, "kubeconfig")
-  await writeFile(ours, kubeconfigText(server, ca, { ...tokens }), secret)
-  const found = { server, ca, tokens, kubeconfig: ours, bin }
+  const path = join(folder, "kubeconfig")
+  await writeFile(path, kubeconfigText(server, ca, { ...tokens }), secret)
+  const found = { server, ca, tokens, kubeconfig: path, bin }
   const info: ClusterInfo = { ...found, hasControllerManager: true, hasAudit: false }
   return {
     ...info,
@@ -113,6 +131,8 @@ export const connectExisting = async (kubeconfig: string): Promise<ControlPlane>
       await rm(folder, { recursive: true, force: true })
       await kubectl(["delete", "clusterrolebinding", access, "--ignore-not-found"])
       await kubectl(["delete", "namespace", access, "--ignore-not-found", "--wait=false"])
+      for (const { name } of added.toReversed())
+        await kubectl(["delete", ...name, "--ignore-not-found", "--wait=false"])
     },
   }
 }

@@ -128,12 +128,17 @@ describe.skipIf(!isOurs)("a control plane of one's own", { timeout }, () => {
 
 describe.skipIf(!isOurs)("a cluster that is there already", { timeout }, () => {
   it("is used through service accounts, which go again at the end", async () => {
-    const plane = await connectExisting(cluster().kubeconfig)
+    const there = await own()
+    const system = { apiVersion: "v1", kind: "Namespace", metadata: { name: "nopea-system" } }
+    const isThere = async () => (await admin(there).get(system)) !== undefined
+    expect(await isThere()).toBe(false)
+    const plane = await connectExisting(there.kubeconfig)
+    expect(await isThere()).toBe(true)
     const api = admin(plane)
     expect(plane).toMatchObject({
       hasAudit: false,
       hasControllerManager: true,
-      server: cluster().server,
+      server: there.server,
     })
     expect(await api.list({ apiVersion: "v1", kind: "Namespace" })).not.toEqual([])
     const review = { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" }
@@ -149,5 +154,6 @@ describe.skipIf(!isOurs)("a cluster that is there already", { timeout }, () => {
     await plane.stop()
     expect((await api.call("GET", "/api/v1/namespaces")).status).not.toBe(200)
     expect(existsSync(plane.kubeconfig)).toBe(false)
+    expect((await admin(there).get(system))?.metadata.deletionTimestamp).toBeDefined()
   })
 })
