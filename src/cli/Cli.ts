@@ -1,9 +1,11 @@
 /** The command tree. What a command needs of the live world comes in as `Live`. */
 import { Console, Effect, type Layer, Option } from "effect"
 import * as Argument from "effect/cli/Argument"
+import * as CliConfig from "effect/cli/CliConfig"
 import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { type Config, decodeConfig, flagName, SETTING_NAMES, SETTINGS } from "../config.ts"
 import type { ConfigError } from "../domain/errors.ts"
 import type { Render } from "../render/Render.ts"
@@ -59,7 +61,7 @@ const render = <E>(live: Live<E>) =>
     "render",
     {
       directory: Argument.String("directory").pipe(
-        Argument.withDescription("the folder to render, as spec.path of a GitRepository"),
+        Argument.withDescription("the folder to render, as spec.path of a GitRepository names it"),
       ),
       output: Flag.Literals("output", ["yaml", "json"]).pipe(
         Flag.withAlias("o"),
@@ -90,6 +92,11 @@ const crd = Command.make("crd", {}, () => Console.log(crdText().trimEnd())).pipe
   Command.withDescription("Print the CustomResourceDefinition"),
 )
 
+/** Effect's without its --log-level, which the controller has as a setting, and its wizard. */
+const GLOBAL_FLAGS = CliConfig.layer({
+  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions],
+})
+
 /** The whole command line, ready to run with the arguments of `Stdio`. */
 export const cli = <E extends Told>(
   live: Live<E>,
@@ -98,4 +105,5 @@ export const cli = <E extends Told>(
     Command.withDescription("GitOps controller: Git repository to server-side apply to cluster"),
     Command.withSubcommands([controller(live), render(live), crd]),
     Command.run({ version: VERSION }),
+    Effect.provide(GLOBAL_FLAGS),
   )

@@ -21,6 +21,15 @@ const PARALLEL = 16
 const gitBlobId = (bytes: Uint8Array): BlobId =>
   createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such directory",
+  ENOTDIR: "it is not a directory",
+  EACCES: "it may not be read",
+}
+
+const reasonOf = ({ code = "unknown error" }: NodeJS.ErrnoException): string =>
+  REASONS[code] ?? code
+
 const attempt = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, ConfigError> =>
   Effect.tryPromise({
     try: run,
@@ -29,7 +38,7 @@ const attempt = <A>(path: string, run: () => Promise<A>): Effect.Effect<A, Confi
         code: "NOPEA-C040",
         operation: "read",
         subject: path,
-        reason: (cause as NodeJS.ErrnoException).code ?? "unknown error",
+        reason: reasonOf(cause as NodeJS.ErrnoException),
         fix: "name a directory that exists and may be read",
         disposition: "stall",
       }),

@@ -63,7 +63,9 @@ export const renderDirectory = Effect.fn("cli.render")(function* (
   })
   const objects = applyStages(rendered.objects).flat()
   const text = printed(objects, output)
-  const warnings = rendered.warnings.map((warning) => `warning: ${warning}`)
+  const isEmpty = rendered.objects.length === 0 && rendered.failures.length === 0
+  const nothing = isEmpty ? [`${directory} has no objects`] : []
+  const warnings = [...rendered.warnings, ...nothing].map((warning) => `warning: ${warning}`)
   return {
     text,
     messages: [...warnings, ...rendered.failures.map(errorLine)],

@@ -47,7 +47,7 @@ const factsOf = ({ namespace = "", name, uid = "", generation = 0 }: ObjectMeta)
 const tellFailure = (error: KubeError): Effect.Effect<void> =>
   error.status === 404
     ? Effect.logError("the cluster does not serve GitRepositories yet; waiting for its CRD").pipe(
-        Effect.annotateLogs({ fix: "install it: nopea crd | kubectl apply -f -" }),
+        Effect.annotateLogs({ fix: "install it: nopea crd | kubectl apply --server-side -f -" }),
       )
     : Effect.logWarning("GitRepositories cannot be watched; trying again").pipe(
         Effect.annotateLogs({ code: error.code, reason: error.message, fix: error.fix }),

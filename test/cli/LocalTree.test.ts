@@ -36,10 +36,12 @@ describe("a local directory", () => {
     }),
   )
 
-  it.live("that does not exist is a clear error", () =>
+  it.live("that does not exist, or is a file, is a clear error", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(readLocalTree("/does/not/exist"))
-      expect(error).toMatchObject({ code: "NOPEA-C040", reason: "ENOENT" })
+      const missing = yield* Effect.flip(readLocalTree("/does/not/exist"))
+      expect(missing).toMatchObject({ code: "NOPEA-C040", reason: "there is no such directory" })
+      const file = yield* Effect.flip(readLocalTree(import.meta.filename))
+      expect(file).toMatchObject({ code: "NOPEA-C040", reason: "it is not a directory" })
     }),
   )
 })
