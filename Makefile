@@ -25,7 +25,7 @@ SOURCES := $(shell find src -name '*.ts' 2>/dev/null) package.json rolldown.conf
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST)) | sed 's|$$(IMAGE)|$(IMAGE)|'
 
-demo: need-git need-plane $(INSTALLED) dist/nopea.js ## Show what NOPEA does, on a real API server and Git server
+demo: need-git need-plane $(INSTALLED) dist/nopea.js ## Show what NOPEA does, on a real API server and Git server (KEEP=1, CLUSTER=current)
 	@npm run --silent demo
 
 test: need-git need-plane $(INSTALLED) dist/nopea.js ## Run every test, those on a real API server too
@@ -40,7 +40,7 @@ fmt: $(INSTALLED) ## Format and fix what can be fixed
 lint: $(INSTALLED) ## Report what fmt would change or cannot fix
 	@npm run --silent lint
 
-build: dist/nopea.js ## Bundle dist/nopea.js
+build: dist/nopea.js ## Bundle dist/nopea.js (run it by npx -c 'node dist/nopea.js --help')
 
 bench: need-git need-plane $(INSTALLED) dist/nopea.js ## Measure against bare requests on the same machine
 	@npm run --silent bench
@@ -57,17 +57,18 @@ kind-up: ## Create a kind cluster and load the image into it
 	$(MAKE) docker
 	kind load docker-image '$(IMAGE)' --name '$(KIND_CLUSTER)'
 
+# What deploy/ says of these objects is NOPEA's to say, also where kubectl apply or scale said it before.
 deploy: need-kubectl ## Install NOPEA into the current context, with the image $(IMAGE)
 	@$(ask)
-	kubectl kustomize deploy | sed -E 's|^( *image: )"?nopea(:[^"]*)?"?$$|\1$(IMAGE)|' | kubectl apply --server-side -f -
-	kubectl --namespace nopea-system rollout status deployment/nopea --timeout=120s
+	@kubectl kustomize deploy | sed -E 's|^( *image: )"?nopea(:[^"]*)?"?$$|\1$(IMAGE)|' | kubectl apply --server-side --force-conflicts -f -
+	@kubectl --namespace nopea-system rollout status deployment/nopea --timeout=120s
 
 # GitRepositories go first, while the controller still runs and can release their finalizers.
 undeploy: need-kubectl ## Remove NOPEA and every GitRepository from the current context
 	@$(ask)
-	! kubectl get crd gitrepositories.nopea.false.systems >/dev/null 2>&1 || \
+	@! kubectl get crd gitrepositories.nopea.false.systems >/dev/null 2>&1 || \
 	kubectl delete gitrepositories.nopea.false.systems --all --all-namespaces --timeout=180s
-	kubectl delete --ignore-not-found -k deploy
+	@kubectl delete --ignore-not-found -k deploy
 
 clean: ## Remove what was built and installed
 	rm -rf dist node_modules coverage
