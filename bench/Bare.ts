@@ -55,6 +55,9 @@ export class Bare {
   }
 }
 
+/** Milliseconds since 1970, finer than Date.now. */
+export const epoch = (): number => performance.timeOrigin + performance.now()
+
 type Body = AsyncIterable<Buffer> & { destroy(): unknown }
 
 export class Watch {
@@ -74,14 +77,14 @@ export class Watch {
     }
   }
 
-  /** Milliseconds (performance.now) at which the text first appeared in the stream. */
+  /** When the text first appeared in the stream. */
   async seen(text: string): Promise<number> {
     while (!this.#text.includes(text)) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
     }
-    return performance.now()
+    return epoch()
   }
 
   close(): void {
@@ -97,13 +100,19 @@ const environment = {
 }
 
 /** A bare shallow blobless clone, updated with one fetch. */
-export const bareMirror = async (folder: string, url: string): Promise<() => Promise<void>> => {
+export const bareMirror = async (
+  folder: string,
+  url: string,
+): Promise<{ readonly ask: () => Promise<void>; readonly fetch: () => Promise<void> }> => {
   const git = (...args: ReadonlyArray<string>) =>
     run("git", ["-C", folder, ...args], { env: environment })
   await run("git", ["init", "-q", "--bare", folder], { env: environment })
   const fetch = async () => {
     await git("fetch", "-q", "--depth=1", "--no-tags", url, "+refs/heads/main:refs/heads/main")
   }
+  const ask = async () => {
+    await git("ls-remote", url, "refs/heads/main")
+  }
   await fetch()
-  return fetch
+  return { ask, fetch }
 }

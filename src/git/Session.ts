@@ -75,6 +75,7 @@ const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): 
       finished.how === "unstarted" ? /\bE[A-Z]{3,}\b/u.exec(finished.stderr)?.[0] : undefined
     return gitError(fault, place, why === undefined ? reason : `${reason}: ${why}`)
   }
+  if (finished.code < 0) return gitError("noProcess", place, "git was ended by a signal")
   const { status, retryAfter } = parseTrace(finished.trace, now)
   const fault = faultOf({ stderr: finished.stderr, status, retryAfter })
   const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)

@@ -156,7 +156,9 @@ export const reasonOf = (stderr: string, secrets: ReadonlyArray<string>): string
     .map((line) => line.trim())
     .filter((line) => line !== "")
     .join("; ")
-  return text.length > MAX_REASON ? `${text.slice(0, MAX_REASON)}…` : text || "git said nothing"
+  return text.length > MAX_REASON
+    ? `${text.slice(0, MAX_REASON)}…`
+    : text || "git failed without a word; something may have ended one of its processes"
 }
 
 export const isFault = (error: GitError, ...faults: ReadonlyArray<Fault>): boolean =>

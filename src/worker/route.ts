@@ -23,7 +23,7 @@ export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
     case "claim":
       return { commit: "fetch", freshness: "known", mayEndEarly: true, renewCredentials: false }
     case "syncNow":
-      return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
+      return { commit: "fetch", freshness: "listed", mayEndEarly: false, renewCredentials: true }
     case "specChanged":
       return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
     case "startup":

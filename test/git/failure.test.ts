@@ -119,6 +119,6 @@ describe("redaction", () => {
     const noise = "remote: \u001b[31mRepository not found.\u001b[0m\nprogress 5%\nfatal: no\n"
     expect(reasonOf(noise, [])).toBe("remote: [31mRepository not found.[0m; fatal: no")
     expect(reasonOf(`fatal: ${"x".repeat(10_000)}`, []).length).toBeLessThan(420)
-    expect(reasonOf("", [])).toBe("git said nothing")
+    expect(reasonOf("", [])).toMatch(/^git failed without a word/u)
   })
 })

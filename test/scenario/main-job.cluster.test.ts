@@ -220,6 +220,19 @@ describe("from Git to the cluster", () => {
     })
   })
 
+  it("an object that somebody deleted comes back with a sync on request, long before the reconcile", async () => {
+    explainFailure(here)
+    const repo = await here.git.createRepo("asked")
+    const commit = await repo.commit({ "a.yaml": configMap("asked", "x") })
+    await here.api.apply(gitRepository(here, "asked", repo.url))
+    await synced(here, "asked", commit)
+    await here.api.delete(configMapKey(here.namespace, "asked"))
+    await requestSync(here, "asked")
+    await here.api.waitFor(configMapKey(here.namespace, "asked"), (live) => live !== undefined, {
+      until: "is there again",
+    })
+  })
+
   it("suspend stops syncing, resume picks up what was pushed meanwhile", async () => {
     explainFailure(here)
     const repo = await here.git.createRepo("pause")

@@ -73,10 +73,16 @@ describe("covers", () => {
   })
 
   it.each([
-    ["syncNow", ["claim", "drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
+    [
+      "syncNow",
+      [
+        ...["claim", "drift", "poll", "reconcile", "retry", "specChanged", "startup"],
+        ...["syncNow", "webhook"],
+      ],
+    ],
     ["webhook", ["claim", "webhook"]],
     ["claim", ["claim", "webhook"]],
-    ["specChanged", ["claim", "drift", "poll", "retry", "specChanged", "syncNow", "webhook"]],
+    ["specChanged", ["claim", "drift", "poll", "retry", "specChanged", "webhook"]],
     ["poll", ["poll"]],
     ["drift", ["drift", "retry"]],
     ["retry", ["drift", "retry"]],
