@@ -8,11 +8,11 @@ import { deployment, deployments, nameOf } from "./objects.ts"
 
 const ROUNDS = 15
 /** Shorter than the poll interval: what a poll asks lies within it, what the one before asked does not. */
-const ONE_POLL = 900
+const ONE_POLL = 500
 
-/** When the poll that led to the first fetch after `since` asked its first question of the Git server. */
-const firstQuestion = (ground: Ground, repo: string, since: number): number => {
-  const asked = ground.git.log.filter((one) => one.repo === repo && one.at >= since - ONE_POLL)
+/** When the poll that led to the first fetch after `since` asked its first question, at most `before` earlier. */
+const firstQuestion = (ground: Ground, repo: string, since: number, before = 0): number => {
+  const asked = ground.git.log.filter((one) => one.repo === repo && one.at >= since - before)
   const fetch = asked.find((one) => one.command === "fetch" && one.at >= since)
   const first = asked.find((one) => fetch !== undefined && one.at >= fetch.at - ONE_POLL)
   return first?.at ?? Number.NaN
@@ -62,7 +62,10 @@ const measure = async (ground: Ground, count: number): Promise<ReadonlyArray<Fig
     const start = epoch()
     const seen = watch.seen(`app:${image}"`)
     head = await repo.commit(files)
-    pairs.push({ nopea: (await seen) - firstQuestion(ground, repo.name, start), bare: bareTook })
+    pairs.push({
+      nopea: (await seen) - firstQuestion(ground, repo.name, start, ONE_POLL),
+      bare: bareTook,
+    })
     watch.close()
     await synced()
   }
