@@ -1,6 +1,6 @@
 // First apply of 1,000 Deployments from Git, against 1,000 bare concurrent server-side applies.
 
-import { Bare } from "./Bare.ts"
+import { Bare, CONNECTIONS } from "./Bare.ts"
 import type { Figure } from "./figure.ts"
 import { compare } from "./figure.ts"
 import type { Ground } from "./Ground.ts"
@@ -17,11 +17,9 @@ const bareRound = async (bare: Bare, ground: Ground, round: number): Promise<num
   return performance.now() - start
 }
 
-const nopeaRound = async (ground: Ground, round: number): Promise<number> => {
-  const namespace = await ground.namespace(`nopea-first-${round}`)
-  const repo = await ground.git.createRepo(`first-${round}`)
+const nopeaRound = async (ground: Ground, namespace: string): Promise<number> => {
+  const repo = await ground.git.createRepo(namespace)
   const commit = await repo.commit(deployments(COUNT, "1"))
-  const controller = await ground.controller([namespace])
   const key = {
     apiVersion: "nopea.false.systems/v1alpha1",
     kind: "GitRepository",
@@ -33,29 +31,33 @@ const nopeaRound = async (ground: Ground, round: number): Promise<number> => {
     until: "is synced",
     deadlineMs: 120_000,
   })
-  const took = performance.now() - start
-  await controller.stop()
-  return took
+  return performance.now() - start
 }
 
+/** Both sides have done it once before it counts: a controller runs for weeks, and code is slow the first time. */
 export const firstApply = async (ground: Ground): Promise<ReadonlyArray<Figure>> => {
   const bare = new Bare(ground.plane)
+  const namespaces: string[] = []
+  for (let round = 0; round <= ROUNDS; round++) {
+    namespaces.push(await ground.namespace(`nopea-first-${round}`))
+  }
+  const controller = await ground.controller(namespaces)
   const pairs: Array<{ nopea: number; bare: number }> = []
-  await bareRound(bare, ground, 0)
-  for (let round = 1; round <= ROUNDS; round++) {
+  for (const [round, namespace] of namespaces.entries()) {
     pairs.push({
       bare: await bareRound(bare, ground, round),
-      nopea: await nopeaRound(ground, round),
+      nopea: await nopeaRound(ground, namespace),
     })
   }
+  await controller.stop()
   await bare.close()
   return [
     compare({
       name: "first apply of 1,000 Deployments: GitRepository created → Synced",
-      baseline: "1,000 concurrent server-side applies, HTTP/1.1, 32 connections",
+      baseline: `1,000 concurrent server-side applies, HTTP/1.1, ${CONNECTIONS} connections`,
       goal: 1.3,
       unit: "ms",
-      pairs,
+      pairs: pairs.slice(1),
     }),
   ]
 }
