@@ -10,6 +10,15 @@ const run = promisify(execFile)
 /** Transport of every bare figure: HTTP/1.1 with this many connections. */
 export const CONNECTIONS = 32
 
+export interface Applied {
+  readonly kind: string
+  readonly metadata: {
+    readonly name: string
+    readonly labels?: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
+  }
+}
+
 export class Bare {
   readonly #pool: Pool
   readonly #headers: Record<string, string>
@@ -29,7 +38,10 @@ export class Bare {
 
   /** One server-side apply of a Deployment, or of a kind of the core group. */
   async apply(namespace: string, yaml: string): Promise<void> {
-    const object = load(yaml) as { kind: string; metadata: { name: string } }
+    return this.applyObject(namespace, load(yaml) as Applied)
+  }
+
+  async applyObject(namespace: string, object: Applied): Promise<void> {
     const group = object.kind === "Deployment" ? "apis/apps/v1" : "api/v1"
     const place = `${group}/namespaces/${namespace}/${object.kind.toLowerCase()}s`
     const path = `/${place}/${object.metadata.name}?fieldManager=bare&force=true`
