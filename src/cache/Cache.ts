@@ -1,9 +1,8 @@
-/** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
+/** Three tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
 import { Context, Effect, Layer } from "effect"
 import type { ObjectKey } from "../domain/object.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
-import type { LiveObject } from "../plan/live.ts"
 import * as Claims from "./Claims.ts"
 
 /** How the last sync that had a commit to work on ended. */
@@ -26,7 +25,6 @@ export class Cache extends Context.Service<
   Cache,
   {
     readonly commits: Table<Worked>
-    readonly resources: Table<ReadonlyMap<ObjectKey, LiveObject>>
     /** The status as last written; `get status` is answered from here. */
     readonly states: Table<RepositoryStatus>
     /** `nopea.io/applied` as last written, by object: what is absent though it is here, somebody deleted. */
@@ -61,7 +59,6 @@ const inMemory = (limit: number): Layer.Layer<Cache> =>
   Layer.sync(Cache, () => {
     const tables = {
       commits: table<Worked>(limit),
-      resources: table<ReadonlyMap<ObjectKey, LiveObject>>(limit),
       states: table<RepositoryStatus>(limit),
       applied: table<ReadonlyMap<ObjectKey, string>>(limit),
     }

@@ -6,13 +6,14 @@ import type { GitCredentials, GitSource } from "../domain/source.ts"
 import { Kube, type ResourceType } from "../kube/Kube.ts"
 import { credentialsOf } from "./secretKeys.ts"
 
-const SECRETS: ResourceType = {
+/** How Secrets are spoken to; the verbs are those that the worker uses. */
+export const SECRETS: ResourceType = {
   group: "",
   version: "v1",
   kind: "Secret",
   resource: "secrets",
   namespaced: true,
-  verbs: ["get"],
+  verbs: ["get", "create"],
 }
 
 const MAX_KEPT = 10_000

@@ -7,19 +7,12 @@ import { randomBytes } from "node:crypto"
 import { Context, Duration, Effect, Exit, Layer, Redacted } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { KubeObject } from "../domain/object.ts"
-import { type Caller, Kube, type ResourceType } from "../kube/Kube.ts"
+import { type Caller, Kube } from "../kube/Kube.ts"
+import { SECRETS } from "./Credentials.ts"
 
 const NAME = "nopea-hash-key"
 const BYTES = 32
 const CONTROLLER: Caller = { budget: "controller" }
-const SECRETS: ResourceType = {
-  group: "",
-  version: "v1",
-  kind: "Secret",
-  resource: "secrets",
-  namespaced: true,
-  verbs: ["get", "create"],
-}
 
 export class HashKey extends Context.Service<
   HashKey,
