@@ -13,10 +13,28 @@ export interface LiveSnapshot {
 export interface LiveQuery {
   /** `namespace/name` of the GitRepository. */
   readonly repository: string
-  /** Kinds that may hold objects of it: of the inventory and of the commit. */
+  /** Kinds that may hold objects of it: of the inventory and of the commit. They are watched from now on. */
   readonly kinds: ReadonlyArray<GroupKind>
-  /** `listed`: ask the API server anew; `known`: what is kept suffices, kinds never listed are listed. */
-  readonly freshness: "listed" | "known"
+  /**
+   * - `listed`: ask the API server anew
+   * - `fresh`: a watch that gave a sign of life in the last two minutes suffices, else it is listed
+   * - `known`: what is kept suffices, kinds never listed are listed
+   */
+  readonly freshness: "listed" | "fresh" | "known"
+  /** In whose name kinds that may not be watched are listed. */
+  readonly caller: { readonly budget: string; readonly impersonate?: string }
+  /** Where that caller may look for them, if not everywhere. */
+  readonly namespaces: ReadonlyArray<string>
+}
+
+/** What a sync found about one object's ownership of its fields. */
+export interface Settled {
+  readonly key: ObjectKey
+  readonly uid: string
+  /** `LiveObject.ownership` that was judged: as long as it stays, nothing has drifted. Empty: it has. */
+  readonly ownership: string
+  /** Right after our own apply every desired field was ours. */
+  readonly whole: boolean
 }
 
 export class Live extends Context.Service<
@@ -26,6 +44,14 @@ export class Live extends Context.Service<
     /** Keeps the answer to one of our own writes, unless something newer is known. */
     readonly record: (repository: string, live: LiveObject) => Effect.Effect<void>
     readonly forget: (repository: string, key: ObjectKey) => Effect.Effect<void>
+    /** While one of our own writes is under way, events of that object wake nobody; what is left to tell is told after it. */
+    readonly writing: (
+      repository: string,
+      key: ObjectKey,
+    ) => <A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+    readonly settle: (repository: string, rows: ReadonlyArray<Settled>) => Effect.Effect<void>
+    /** `wake` is called when somebody else changed, deleted or released an object of it. Synchronous. */
+    readonly register: (repository: string, wake: () => void) => void
     /** Everything of a repository whose worker is gone for good. */
     readonly drop: (repository: string) => Effect.Effect<void>
   }

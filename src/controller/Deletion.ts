@@ -62,7 +62,13 @@ const make = (identityRules: IdentityRules) =>
       run: Run,
       kinds: ReadonlyArray<GroupKind>,
     ): Effect.Effect<LiveSnapshot, KubeError> =>
-      live.snapshot({ repository: run.repository, kinds, freshness: "listed" })
+      live.snapshot({
+        repository: run.repository,
+        kinds,
+        freshness: "listed",
+        caller: run.caller,
+        namespaces: [],
+      })
 
     /** Whether another GitRepository has it in Git: also one that said so only after this began. */
     const isPassedOn = (run: Run, ledger: Ledger, { ref }: Pick<LiveObject, "ref">): boolean => {

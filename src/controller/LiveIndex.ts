@@ -12,10 +12,12 @@ import {
 } from "../kube/Kube.ts"
 import { isUnreadable } from "../plan/kinds.ts"
 import {
+  inherited,
   LABEL_REPOSITORY,
   LABEL_REPOSITORY_NAMESPACE,
   type LiveObject,
   liveObject,
+  withBaseline,
 } from "../plan/live.ts"
 
 const AT_ONCE = 8
@@ -51,7 +53,7 @@ const keep = (known: Known, object: LiveObject): void => {
   const key = formatRef(object.ref)
   const old = known.objects.get(key)
   if (old === undefined || !isNewer(old.resourceVersion, object.resourceVersion)) {
-    known.objects.set(key, object)
+    known.objects.set(key, inherited(object, old))
   }
 }
 
@@ -97,7 +99,7 @@ const discover = (
   kinds: ReadonlyArray<GroupKind>,
   freshness: LiveQuery["freshness"],
 ): Effect.Effect<Discovery, KubeError> =>
-  freshness === "listed"
+  freshness !== "known"
     ? kube.discovery("refresh")
     : Effect.filterOrElse(
         kube.discovery(),
@@ -111,7 +113,7 @@ const snapshotOf = Effect.fn("LiveIndex.snapshot")(function* (
   { repository, kinds, freshness }: LiveQuery,
 ): Effect.fn.Return<LiveSnapshot, KubeError> {
   const unique = [...new Map(kinds.map((kind) => [formatGroupKind(kind), kind])).entries()]
-  const due = unique.filter(([kind]) => freshness === "listed" || !known.listed.has(kind))
+  const due = unique.filter(([kind]) => freshness !== "known" || !known.listed.has(kind))
   const wanted = due.map(([, kind]) => kind)
   const discovery = yield* discover(kube, wanted, freshness)
   const list = ([name, kind]: readonly [string, GroupKind]) => {
@@ -141,6 +143,16 @@ const make = Effect.gen(function* () {
     snapshot: (query) => Effect.suspend(() => snapshotOf(kube, knownOf(query.repository), query)),
     record: (repository, object) => Effect.sync(() => keep(knownOf(repository), object)),
     forget: (repository, key) => Effect.sync(() => void knownOf(repository).objects.delete(key)),
+    writing: () => (write) => write,
+    settle: (repository, rows) =>
+      Effect.sync(() => {
+        const { objects } = knownOf(repository)
+        for (const { key, uid, ownership, whole } of rows) {
+          const live = objects.get(key)
+          if (live?.uid === uid) objects.set(key, withBaseline(live, { ownership, whole }))
+        }
+      }),
+    register: () => {},
     drop: (repository) => Effect.sync(() => void repositories.delete(repository)),
   })
 })

@@ -1,4 +1,5 @@
 /** The change set: what one sync did, object by object. Status, events and metrics all report from it. */
+import type { Drift } from "./drift.ts"
 import type { Failure } from "./errors.ts"
 import type { ObjectRef } from "./object.ts"
 
@@ -29,6 +30,10 @@ export interface Change {
   readonly failure?: Failure
   /** Present for `held` and `skipped`: why it was left alone, and the way on. No failure. */
   readonly note?: Failure
+  /** What somebody changed, with what becomes of it: never empty where present. */
+  readonly drift?: ReadonlyArray<Drift>
+  /** It was to undo a change of the cluster, with no news from Git: a failure of it is a failed heal. */
+  readonly heals?: true
 }
 
 export type ChangeSet = ReadonlyArray<Change>

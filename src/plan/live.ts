@@ -1,5 +1,12 @@
 /** What planning needs to know of a live object, distilled from its metadata. */
-import { type GroupKind, marksOf, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
+import { hash } from "node:crypto"
+import {
+  type GroupKind,
+  type ManagedFieldsEntry,
+  marksOf,
+  type ObjectMeta,
+  type ObjectRef,
+} from "../domain/object.ts"
 
 export const FIELD_MANAGER = "nopea"
 export const LABEL_REPOSITORY = "nopea.io/repository"
@@ -33,7 +40,24 @@ export interface LiveObject {
   readonly applied: string | undefined
   /** Annotations of NOPEA, Flux and Argo CD, and the labels and annotations other tools mark theirs with. */
   readonly marks: Readonly<Record<string, string>>
+  /** Digest of what drift shows in: our fields, and those that people and scaling took or added. */
+  readonly ownership: string
+  /** `managedFields` as JSON text; dropped while `ownership` is that of the baseline. */
+  readonly fields?: string
+  /** What was judged last: with this `ownership` nothing had drifted; `whole`: then every desired field was ours. */
+  readonly baseline?: Baseline
+  /** `spec.replicas` is ours: leaving it out of an apply would delete it. */
+  readonly ownsReplicas: boolean
 }
+
+export interface Baseline {
+  readonly ownership: string
+  readonly whole: boolean
+}
+
+/** Nothing drifted since somebody looked. */
+export const isSettled = ({ baseline, ownership }: LiveObject): boolean =>
+  baseline?.ownership === ownership
 
 const ownerOf = (labels: Readonly<Record<string, string>> | undefined): Owner | undefined => {
   const name = labels?.[LABEL_REPOSITORY]
@@ -44,15 +68,34 @@ const ownerOf = (labels: Readonly<Record<string, string>> | undefined): Owner | 
     : { namespace, name, uid }
 }
 
-const ownsLabels = (meta: ObjectMeta): boolean =>
-  (meta.managedFields ?? []).some((entry) => {
-    if (entry.manager !== FIELD_MANAGER || entry.operation !== "Apply") return false
-    if (entry.subresource !== undefined && entry.subresource !== "") return false
-    const fields = entry.fieldsV1 as
-      | { "f:metadata"?: { "f:labels"?: Record<string, unknown> } }
-      | undefined
-    return fields?.["f:metadata"]?.["f:labels"]?.[`f:${LABEL_REPOSITORY_UID}`] !== undefined
-  })
+/** The entry of what we applied. */
+export const isOwn = ({ manager, operation, subresource }: ManagedFieldsEntry): boolean =>
+  manager === FIELD_MANAGER && operation === "Apply" && !subresource
+
+/** Somebody at a keyboard: every kubectl command names itself so, whatever it is called with. */
+export const isPerson = ({ manager, operation }: ManagedFieldsEntry): boolean =>
+  operation === "Update" && (manager ?? "").startsWith("kubectl")
+
+type Fields = Readonly<Record<string, unknown>> | undefined
+const child = (fields: Fields, key: string): Fields => fields?.[key] as Fields
+
+const ownFields = (meta: ObjectMeta): Fields => meta.managedFields?.find(isOwn)?.fieldsV1 as Fields
+
+const ownsLabels = (own: Fields): boolean =>
+  child(child(own, "f:metadata"), "f:labels")?.[`f:${LABEL_REPOSITORY_UID}`] !== undefined
+
+const counts = (entry: ManagedFieldsEntry): boolean =>
+  isOwn(entry) ||
+  (entry.subresource === "scale" && entry.manager !== FIELD_MANAGER) ||
+  (isPerson(entry) && !entry.subresource)
+
+/** Times are left out: an entry that is written again with the same fields says nothing new. */
+const ownershipOf = ({ managedFields = [] }: ObjectMeta): string => {
+  const told = managedFields
+    .filter(counts)
+    .map(({ manager, operation, fieldsV1 }) => [manager, operation, fieldsV1])
+  return hash("sha1", JSON.stringify(told), "base64")
+}
 
 /** What every object of ours carries is kept in fields of its own. */
 const STAMPED = /^nopea\.io\/(applied|repository(-.+)?)$/u
@@ -69,20 +112,40 @@ const liveMarks = ({ annotations, labels }: ObjectMeta): LiveObject["marks"] => 
 export const liveObject = (
   kind: GroupKind & { readonly version: string },
   meta: ObjectMeta,
-): LiveObject => ({
-  ref: {
-    group: kind.group,
-    version: kind.version,
-    kind: kind.kind,
-    namespace: meta.namespace ?? "",
-    name: meta.name,
-  },
-  uid: meta.uid ?? "",
-  resourceVersion: meta.resourceVersion ?? "",
-  owner: ownerOf(meta.labels),
-  proven: ownsLabels(meta),
-  controlled: (meta.ownerReferences ?? []).some((r) => r.controller === true),
-  terminating: meta.deletionTimestamp !== undefined,
-  applied: meta.annotations?.[ANNOTATION_APPLIED],
-  marks: liveMarks(meta),
-})
+): LiveObject => {
+  const own = ownFields(meta)
+  return {
+    ref: {
+      group: kind.group,
+      version: kind.version,
+      kind: kind.kind,
+      namespace: meta.namespace ?? "",
+      name: meta.name,
+    },
+    uid: meta.uid ?? "",
+    resourceVersion: meta.resourceVersion ?? "",
+    owner: ownerOf(meta.labels),
+    proven: ownsLabels(own),
+    controlled: (meta.ownerReferences ?? []).some((r) => r.controller === true),
+    terminating: meta.deletionTimestamp !== undefined,
+    applied: meta.annotations?.[ANNOTATION_APPLIED],
+    marks: liveMarks(meta),
+    ownership: ownershipOf(meta),
+    fields: JSON.stringify(meta.managedFields ?? []),
+    ownsReplicas: child(child(own, "f:spec"), "f:replicas") !== undefined,
+  }
+}
+
+/**
+ * The object as it is kept beside what was kept of it before: the baseline is inherited, and as long as it holds
+ * `fields` are not needed.
+ */
+export const inherited = (live: LiveObject, before: LiveObject | undefined): LiveObject => {
+  const baseline = before?.uid === live.uid ? before.baseline : undefined
+  return baseline === undefined ? live : withBaseline(live, baseline)
+}
+
+export const withBaseline = (live: LiveObject, baseline: Baseline): LiveObject => {
+  const { fields: _, ...rest } = live
+  return baseline.ownership === live.ownership ? { ...rest, baseline } : { ...live, baseline }
+}

@@ -52,6 +52,13 @@ const rulesOf = ({ metadata, spec }: GitRepository, others: Others, now: number)
   now,
 })
 
+const namespacesOf = ({ metadata, spec }: GitRepository, rendered: Rendered) => [
+  ...new Set([
+    spec.targetNamespace ?? metadata.namespace,
+    ...rendered.objects.map(({ ref }) => ref.namespace).filter((name) => name !== ""),
+  ]),
+]
+
 /** This spec of this commit was applied whole: what is absent now, somebody deleted. */
 const isApplied = (
   { metadata }: GitRepository,
@@ -124,6 +131,8 @@ const make = (identityRules: IdentityRules) =>
         repository: key,
         kinds,
         freshness: route.freshness,
+        caller: journey.identity,
+        namespaces: namespacesOf(repository, rendered),
       })
       const input: PlanInput = {
         rules: rulesOf(repository, claims.others(key), yield* Clock.currentTimeMillis),

@@ -26,11 +26,12 @@ const ORDER: ReadonlyArray<TriggerKind> = [
   ...TRIGGER_KINDS.filter((kind) => kind !== "syncNow"),
 ]
 
+const VIEWS: ReadonlyArray<Route["freshness"]> = ["known", "fresh", "listed"]
 const COMMITS: ReadonlyArray<Route["commit"]> = ["mirror", "ask", "fetch"]
 
 const includes = (all: Route, part: Route): boolean =>
   COMMITS.indexOf(all.commit) >= COMMITS.indexOf(part.commit) &&
-  (all.freshness === "listed" || part.freshness === "known") &&
+  VIEWS.indexOf(all.freshness) >= VIEWS.indexOf(part.freshness) &&
   (!all.mayEndEarly || part.mayEndEarly) &&
   (all.renewCredentials || !part.renewCredentials)
 

@@ -1,4 +1,5 @@
 /** How a sync gets at its commit and its view of the cluster, by what triggered it. */
+import type { LiveQuery } from "../cache/Live.ts"
 import type { Trigger } from "../domain/trigger.ts"
 
 export interface Route {
@@ -8,8 +9,8 @@ export interface Route {
    * - `mirror`: what was fetched last; no network where there is something
    */
   readonly commit: "fetch" | "ask" | "mirror"
-  /** `listed`: do not trust what is kept of the cluster. */
-  readonly freshness: "listed" | "known"
+  /** How new the view of the cluster must be; see `cache/Live.ts`. */
+  readonly freshness: LiveQuery["freshness"]
   /** A commit that is applied already ends the sync at once. */
   readonly mayEndEarly: boolean
   /** Read the credentials' Secret again. */
@@ -27,7 +28,7 @@ export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
     case "specChanged":
       return { commit: "fetch", freshness: "known", mayEndEarly: false, renewCredentials: true }
     case "startup":
-      return { commit: "ask", freshness: "listed", mayEndEarly: false, renewCredentials: true }
+      return { commit: "ask", freshness: "fresh", mayEndEarly: false, renewCredentials: true }
     case "poll":
       return { commit: "ask", freshness: "known", mayEndEarly: true, renewCredentials: stale }
     case "retry":
@@ -41,7 +42,7 @@ export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
     case "reconcile":
       return {
         commit: stale ? "ask" : "mirror",
-        freshness: kind === "reconcile" ? "listed" : "known",
+        freshness: kind === "reconcile" ? "fresh" : "known",
         mayEndEarly: false,
         renewCredentials: stale,
       }

@@ -67,7 +67,13 @@ export const sync = (
     const applier = yield* Applier
     const desired = objects.map((o, i) => (isDesired(o) ? o : manifest(o, i + 1)))
     const kinds = [...repo.kinds.map(parseGroupKind), ...desired.map((d) => d.ref)]
-    const seen = yield* live.snapshot({ repository: keyOf(repo), kinds, freshness })
+    const seen = yield* live.snapshot({
+      repository: keyOf(repo),
+      kinds,
+      freshness,
+      caller: { budget: keyOf(repo) },
+      namespaces: [...new Set(desired.map(({ ref }) => ref.namespace))],
+    })
     const discovery = yield* kube.discovery()
     const plan = makePlan({
       rules: {

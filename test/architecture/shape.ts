@@ -9,20 +9,20 @@ const NESTING = 3
 /** Where each folder stands, see docs/adr/012-size.md: lower a number that is not needed any more. */
 const FOLDER_LINES: Readonly<Record<string, number>> = {
   "": 400,
-  apply: 600,
+  apply: 800,
   cache: 300,
   cli: 1200,
-  controller: 1250,
-  domain: 1250,
+  controller: 1500,
+  domain: 1350,
   git: 1700,
   kube: 2150,
   metrics: 100,
-  plan: 1600,
+  plan: 2500,
   render: 1550,
-  report: 1050,
-  supervisor: 350,
+  report: 1300,
+  supervisor: 360,
   webhook: 100,
-  worker: 1300,
+  worker: 1500,
 }
 
 const BAD_FOLDER = /^(utils?|helpers?|common|shared|types|lib|misc)$/

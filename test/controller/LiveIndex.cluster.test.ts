@@ -26,6 +26,8 @@ const query = (name: string, more: Partial<LiveQuery> = {}): LiveQuery => ({
   repository: `${namespace}/${name}`,
   kinds: [CONFIG_MAP],
   freshness: "listed",
+  caller: { budget: `${namespace}/${name}` },
+  namespaces: [namespace],
   ...more,
 })
 const labelled = (name: string, repository: string, uid = "u1") => ({

@@ -125,6 +125,9 @@ export const actors = (drainTimeout = 20_000) => {
     snapshot: () => Effect.succeed({ objects: new Map(), unknown: new Set<string>() }),
     record: () => Effect.void,
     forget: () => Effect.void,
+    writing: () => (write) => write,
+    settle: () => Effect.void,
+    register: () => {},
     drop: (key) => Effect.sync(() => void dropped.push(key)),
   })
 

@@ -101,6 +101,9 @@ const carriedOut = (plan: Plan): ReadonlyMap<ObjectKey, LiveObject> => {
       terminating: false,
       applied: step.hash,
       marks: before?.marks ?? {},
+      ownership: "own",
+      baseline: { ownership: "own", whole: true },
+      ownsReplicas: false,
     })
   }
   return after

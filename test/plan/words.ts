@@ -156,6 +156,9 @@ export const live = (text: string, applied?: string): LiveObject => {
     terminating: has("dying"),
     applied: has("old") ? "v1:old" : applied,
     marks: pairs(tokens),
+    ownership: "own",
+    baseline: { ownership: "own", whole: true },
+    ownsReplicas: false,
   }
 }
 
