@@ -1,10 +1,11 @@
 // What happens to one repository stays with it: killed processes, hung servers, runaway files, sheer size.
-import { afterAll, assert, beforeAll, describe, it } from "vitest"
-import { eventually } from "../cluster/Api.ts"
+import { afterAll, assert, beforeAll, describe, it, onTestFinished } from "vitest"
+import { eventually, type Json } from "../cluster/Api.ts"
 import { processesOf } from "../git/fixture.ts"
 import { stall } from "../gitserver/failures.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
 import { type GitServer, startGitServer } from "../gitserver/GitServer.ts"
+import { Debugger, inspectorOf } from "./Debugger.ts"
 import {
   configMap,
   explainFailure,
@@ -16,7 +17,9 @@ import {
   world,
 } from "./world.ts"
 
-const here = world({ env: { NOPEA_RENDER_TIMEOUT: "3s" } })
+const here = world({
+  env: { NOPEA_RENDER_TIMEOUT: "3s", NODE_OPTIONS: "--inspect=127.0.0.1:0" },
+})
 /** Another host: what hangs here must not hang there. */
 let hung: GitServer
 
@@ -79,6 +82,58 @@ const failuresSaid = async (name: string): Promise<ReadonlyArray<string>> => {
     )
     .map(({ code }) => code)
 }
+
+/** Each sync of this repository that comes to rendering dies there of a TypeError. */
+const plantBug = async (name: string) => {
+  const debug = await Debugger.attach(await inspectorOf(here.controller.log))
+  onTestFinished(() => debug.close())
+  return debug.plant({
+    after: '"Sync.render"',
+    when: `journey.key === "${here.namespace}/${name}"`,
+    change: "journey.repository = undefined",
+  })
+}
+
+const crashEvents = async (name: string): Promise<ReadonlyArray<Json>> => {
+  const kind = { apiVersion: "v1", kind: "Event", namespace: here.namespace }
+  const events = await here.api.list(kind)
+  return events.filter(
+    ({ reason, involvedObject }) => reason === "WorkerCrashed" && involvedObject.name === name,
+  )
+}
+
+describe("a worker that crashes", () => {
+  it("is started again as often as it does, says so, and is alone with it", async () => {
+    explainFailure(here)
+    const { repo, commit } = await add("crashing")
+    await synced(here, "crashing", commit)
+    const neighbour = await add("beside-crash")
+    await synced(here, "beside-crash", neighbour.commit)
+    const bug = await plantBug("crashing")
+    const next = await repo.commit({ "a.yaml": configMap("crashing", "second") })
+    await requestSync(here, "crashing")
+    const status = await statusOf(here, "crashing", "has crashed", (s) =>
+      s.conditions.some(({ reason }: Json) => reason === "WorkerCrashed"),
+    )
+    assert.strictEqual(status.phase, "Failed")
+    assert.strictEqual(status.lastSyncedCommit, commit)
+    const ready = status.conditions.find(({ type }: Json) => type === "Ready")
+    assert.match(ready.message, /its worker crashed and is started again: TypeError at /u)
+    const [event] = await eventually("the crash is an Event", async () => {
+      const events = await crashEvents("crashing")
+      return events.length > 0 ? events : undefined
+    })
+    assert.strictEqual(event.type, "Warning")
+    const beside = await pushTakes(neighbour.repo, "beside-crash", "second")
+    await bug.struck(2)
+    await bug.remove()
+    await synced(here, "crashing", next)
+    assert.deepEqual(await failuresSaid("beside-crash"), [])
+    assert.deepEqual(await crashEvents("beside-crash"), [])
+    assert.strictEqual(await here.controller.probe("/ready"), 200)
+    tell(`beside a worker that crashed ${bug.strikes()} times, one push`, [beside])
+  })
+})
 
 describe("a git process that is killed", () => {
   it("costs its own repository one retry, and the others nothing", async () => {
