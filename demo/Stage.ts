@@ -10,6 +10,7 @@ import { Api, eventually, type KubeObject } from "../test/cluster/Api.ts"
 import { type ControlPlane, startControlPlane } from "../test/cluster/ControlPlane.ts"
 import { type Guarded, spawnGuarded } from "../test/cluster/Guarded.ts"
 import { type GitServer, startGitServer } from "../test/gitserver/GitServer.ts"
+import { Debugger, inspectorOf } from "../test/scenario/Debugger.ts"
 
 const run = promisify(execFile)
 const root = join(import.meta.dirname, "..")
@@ -22,6 +23,8 @@ export interface Stage {
   readonly plane: ControlPlane
   readonly git: GitServer
   readonly controllerLog: string
+  /** Opens the inspector of the running controller on 127.0.0.1. */
+  readonly debug: () => Promise<Debugger>
   /** Runs kubectl in the demo's namespace and answers what it prints. */
   readonly kubectl: (...args: ReadonlyArray<string>) => Promise<string>
   readonly stop: () => Promise<void>
@@ -109,7 +112,9 @@ const startController = async (
   port: number,
 ): Promise<Guarded> => {
   const log = join(folder, "controller.log")
-  const controller = spawnGuarded(process.execPath, [join(root, "dist/nopea.js"), "controller"], {
+  // The port that SIGUSR1 opens an inspector on, if it ever comes: any that is free.
+  const program = ["--inspect-port=127.0.0.1:0", join(root, "dist/nopea.js"), "controller"]
+  const controller = spawnGuarded(process.execPath, program, {
     log,
     env: {
       PATH: process.env["PATH"],
@@ -154,7 +159,12 @@ export const setStage = async (say: (line: string) => void, port: number): Promi
       const full = ["--kubeconfig", plane.kubeconfig, "-n", NAMESPACE, ...args]
       return (await run(plane.bin.kubectl, full)).stdout.trimEnd()
     }
-    return { api, plane, git, kubectl, stop, controllerLog: join(folder, "controller.log") }
+    const controllerLog = join(folder, "controller.log")
+    const debug = async (): Promise<Debugger> => {
+      controller.signal("USR1")
+      return Debugger.attach(await inspectorOf(controllerLog))
+    }
+    return { api, plane, git, kubectl, stop, debug, controllerLog }
   } catch (cause) {
     await stop()
     throw cause

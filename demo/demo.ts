@@ -205,18 +205,32 @@ const gitProcessesOf = ({ url }: GitRepo): Promise<ReadonlyArray<number>> =>
     return lines.length === 0 ? undefined : lines.map((line) => Number.parseInt(line, 10))
   })
 
-const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
+const stockFile = (season: string) => ({
+  "stock.yaml": banner.replace("banner", "stock").replace("summer", season),
+})
+
+/** What its Events say, without what was said before. */
+const showEvents = async (stage: Stage, name: string, ...reasons: ReadonlyArray<string>) => {
+  const events = await stage.kubectl(
+    ...["get", "events", "--sort-by=.metadata.creationTimestamp"],
+    ...["--field-selector", `involvedObject.name=${name}`],
+    ...["-o", "custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message"],
+  )
+  const isAsked = (line: string, index: number) =>
+    index === 0 || reasons.length === 0 || reasons.some((reason) => line.includes(` ${reason} `))
+  show(events.split("\n").filter(isAsked).join("\n"))
+}
+
+/** Answers the second repository. */
+const isolate = async (stage: Stage, shop: GitRepo): Promise<GitRepo> => {
   step("One Git server hangs, its git is killed: the neighbour goes on")
   const stock = await stage.git.createRepo("stock")
   const key = keyOf("stock")
-  const first = await stock.commit({ "stock.yaml": banner.replace("banner", "stock") })
+  const first = await stock.commit(stockFile("summer"))
   await stage.api.apply({ ...key, spec: { url: stock.url, interval: "1s" } })
   await syncedAt(stage, first, key)
   stock.fail(stall())
-  const second = await stock.commit(
-    { "stock.yaml": banner.replace("banner", "stock").replace("summer", "winter") },
-    { message: "stock: winter" },
-  )
+  const second = await stock.commit(stockFile("winter"), { message: "stock: winter" })
   const pids = await gitProcessesOf(stock)
   say(`A second repository, "stock": its server stops answering, and its git hangs.`)
   const commit = await shop.commit(
@@ -232,13 +246,41 @@ const isolate = async (stage: Stage, shop: GitRepo): Promise<void> => {
   say(
     `That git is killed (${pids.join(", ")}): its own worker alone notices, reports it, tries again:`,
   )
-  show(
-    await stage.kubectl(
-      ...["get", "events", "--sort-by=.metadata.creationTimestamp"],
-      ...["--field-selector", "involvedObject.name=stock"],
-      ...["-o", "custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message"],
-    ),
+  await showEvents(stage, "stock")
+  show(await stage.kubectl("get", "gitrepositories"))
+  return stock
+}
+
+const crash = async (stage: Stage, shop: GitRepo, stock: GitRepo): Promise<void> => {
+  step("A worker crashes: it is restarted, and the neighbour goes on")
+  const key = keyOf("stock")
+  const debug = await stage.debug()
+  const bug = await debug.plant({
+    after: '"Sync.render"',
+    when: `journey.key === "${NAMESPACE}/stock"`,
+    change: "journey.repository = undefined",
+  })
+  say(
+    `Node's debugger puts a bug into the running controller: syncs of "stock" run into undefined.`,
   )
+  const third = await stock.commit(stockFile("spring"), { message: "stock: spring" })
+  const isCrash = ({ reason }: Json): boolean => reason === "WorkerCrashed"
+  await status(stage, "has crashed", ({ conditions }) => conditions.some(isCrash), key)
+  const commit = await shop.commit(
+    { "deploy/deployment.yaml": deployment("1.4") },
+    { message: "shop: version 1.4" },
+  )
+  const start = performance.now()
+  await syncedAt(stage, commit)
+  say(`A push to "shop" is live ${elapsed(start)} later all the same:`)
+  show(await stage.kubectl("get", "gitrepositories"))
+  await bug.remove()
+  await debug.shut()
+  await syncedAt(stage, third, key)
+  say(
+    `The bug is taken out again (strikes: ${bug.strikes()}), and the next worker of "stock" syncs:`,
+  )
+  await showEvents(stage, "stock", "WorkerCrashed")
   show(await stage.kubectl("get", "gitrepositories"))
 }
 
@@ -270,7 +312,7 @@ const play = async (stage: Stage): Promise<void> => {
   await push(stage, repo)
   await remove(stage, repo)
   await breakIt(stage, repo)
-  await isolate(stage, repo)
+  await crash(stage, repo, await isolate(stage, repo))
 }
 
 const lastWords = async (stage: Stage): Promise<void> => {

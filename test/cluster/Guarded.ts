@@ -17,6 +17,8 @@ export interface Guarded {
   /** Settles with the exit code when the program has ended; never rejects. */
   readonly exited: Promise<number>
   readonly hasExited: () => boolean
+  /** Sends a signal, named without SIG, to a program that still runs. */
+  readonly signal: (name: string) => void
   /** SIGTERM, then SIGKILL once `graceMs` have passed; resolves when the program is gone. */
   readonly stop: (graceMs?: number) => Promise<void>
   readonly kill: () => Promise<void>
@@ -72,5 +74,5 @@ export const spawnGuarded = (
     await exited
     clearTimeout(deadline)
   }
-  return { name: command, exited, hasExited: () => ended, stop, kill }
+  return { name: command, exited, hasExited: () => ended, signal, stop, kill }
 }

@@ -156,6 +156,13 @@ export class Debugger {
     }
   }
 
+  /** The process takes no debugger any more; it goes on without us. */
+  async shut(): Promise<void> {
+    const expression = `setImmediate(() => process.getBuiltinModule("node:inspector").close())`
+    await this.#call("Runtime.evaluate", { expression })
+    this.close()
+  }
+
   /** Lets the process go on without us, also from a pause. */
   close(): void {
     this.#socket.close()
