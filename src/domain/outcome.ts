@@ -18,4 +18,10 @@ export interface SyncOutcome {
   readonly inventoryKinds: ReadonlyArray<string>
   /** `spec.dryRun`: what would be done. */
   readonly plan?: ReadonlyArray<{ readonly object: string; readonly action: string }>
+  /** Milliseconds since the epoch: when drift has to be looked at again by itself. */
+  readonly wakeAt?: number
 }
+
+/** It ended before it looked at objects, so it answers with none; an empty path is as quiet. */
+export const isUntouched = ({ result, changes }: SyncOutcome): boolean =>
+  result === "nothing" && changes.length === 0

@@ -1,7 +1,7 @@
 /** Status before + news -> status after. Pure; equal news give an equal status, so nothing is written. */
 import { Result } from "effect"
 import { type SyncError, toFailure } from "../domain/errors.ts"
-import type { SyncOutcome } from "../domain/outcome.ts"
+import { isUntouched, type SyncOutcome } from "../domain/outcome.ts"
 import { reconcileRequestOf } from "../domain/repository.ts"
 import {
   type ConditionNews,
@@ -24,7 +24,7 @@ import {
 } from "./entries.ts"
 import type { SyncReport } from "./Reporter.ts"
 import { line, MAX_MESSAGE } from "./text.ts"
-import { isUntouched, noted, type Verdict, verdictOf, verdictOfError } from "./verdict.ts"
+import { noted, type Verdict, verdictOf, verdictOfError } from "./verdict.ts"
 
 const progressing = (message: string) =>
   ({ status: "True", reason: "Progressing", message }) as const

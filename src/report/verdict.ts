@@ -1,7 +1,7 @@
 /** What a sync came to, in one phase, one reason and one sentence. Pure. */
 import type { Change, ChangeSet } from "../domain/change.ts"
 import { type Failure, type SyncError, toFailure } from "../domain/errors.ts"
-import type { SyncOutcome } from "../domain/outcome.ts"
+import { isUntouched, type SyncOutcome } from "../domain/outcome.ts"
 import {
   type Condition,
   conditionOf,
@@ -80,10 +80,6 @@ const verdictOfFailures = (
   const reason = first.disposition === "wait" ? "Progressing" : reasonOf(first)
   return failed(reason, `${head}${more}. ${sentence(first)}`, retryIn)
 }
-
-/** A sync that ended before it looked at objects answers with none; an empty path is as quiet. */
-export const isUntouched = ({ result, changes }: SyncOutcome): boolean =>
-  result === "nothing" && changes.length === 0
 
 /** Why deletes are held; `undefined`: they are not. */
 const heldBecause = (known: RepositoryStatus, outcome: SyncOutcome): string | undefined => {

@@ -9,7 +9,7 @@ import type { Request } from "./mailbox.ts"
 import { SyncRefused } from "./refused.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { IDLE, isSuspended, type Step, step, type WorkerEvent, type WorkerState } from "./state.ts"
-import { type Timers, tick } from "./timers.ts"
+import { type Timers, tick, wakeAfter } from "./timers.ts"
 
 /** A sync that ends sooner is told once, when it has ended. */
 const SLOW = Duration.seconds(1)
@@ -74,6 +74,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       )
     const now = yield* Clock.currentTimeMillis
     const random = yield* Random.next
+    timers = wakeAfter(timers, outcome, now)
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }
     yield* reporter.finished({ ...request, startedAt, outcome, ...retry })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, type Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { Clock, Deferred, type Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { ANNOTATION_RECONCILE, type GitRepository } from "../../src/domain/repository.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
@@ -186,6 +186,84 @@ describe("a worker's timers", () => {
         yield* s.start(quiet("a", { generation: 2, spec: { interval: "1m" } }))
         yield* TestClock.adjust("5 minutes")
         assert.isAtLeast(triggers(a).filter((t) => t === "poll").length, 4)
+      }),
+    ),
+  )
+})
+
+describe("a worker whose drift waits", () => {
+  const kinds = (a: Actors) => a.of(A).map((c) => [c.trigger, c.at / 1000])
+  const looking = (waits: ReadonlyArray<number | undefined>) => (_: unknown, nth: number) =>
+    Effect.map(Clock.currentTimeMillis, (now) => {
+      const wait = waits[nth - 1]
+      return outcome(wait === undefined ? {} : { wakeAt: now + wait })
+    })
+
+  it.effect("looks at it again when its time has come, and not again after that", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, looking([30_000, 5 * MINUTE]))
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("3 hours")
+        assert.deepStrictEqual(kinds(a), [
+          ["startup", 0],
+          ["drift", 30],
+          ["drift", 330],
+        ])
+      }),
+    ),
+  )
+
+  it.effect("keeps the time over syncs that end early or fail", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        const rest = [
+          Effect.succeed(outcome({ result: "nothing" })),
+          Effect.fail(kubeError("stall")),
+          Effect.succeed(outcome()),
+        ]
+        const first = looking([2 * MINUTE])
+        a.script.set(A, (request, nth) =>
+          nth === 1 ? first(request, nth) : (rest[nth - 2] ?? Effect.succeed(outcome())),
+        )
+        yield* s.start(quiet("a"))
+        for (const kind of ["poll", "reconcile"] as const) {
+          yield* TestClock.adjust("30 seconds")
+          yield* s.send(A, { kind })
+        }
+        yield* TestClock.adjust("3 hours")
+        assert.deepStrictEqual(kinds(a), [
+          ["startup", 0],
+          ["poll", 30],
+          ["reconcile", 60],
+          ["drift", 120],
+        ])
+      }),
+    ),
+  )
+
+  it.effect("is not in a hurry where the time lies in the past", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, looking(Array<number>(1000).fill(-MINUTE)))
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(a.of(A).length, 11)
+      }),
+    ),
+  )
+
+  it.effect("waits hours where it has to", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        const first = looking([10 * 60 * MINUTE])
+        a.script.set(A, (request, nth) =>
+          nth === 1 ? first(request, nth) : Effect.succeed(outcome({ result: "nothing" })),
+        )
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("11 hours")
+        const woken = kinds(a).filter(([kind]) => kind === "drift")
+        assert.deepStrictEqual(woken, [["drift", 36_000]])
       }),
     ),
   )

@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration } from "effect"
+import { Duration, Result } from "effect"
 import fc from "fast-check"
-import { nextTick, tick } from "../../src/worker/timers.ts"
+import { nextTick, type Timers, tick, wakeAfter } from "../../src/worker/timers.ts"
+import { gitError, outcome } from "../layers/Actors.ts"
 import { repository } from "../layers/repositories.ts"
 
 const MINUTE = 60_000
@@ -103,4 +104,47 @@ describe("tick", () => {
     const { wait } = tick({ poll: 0, reconcile: 0 }, every("24h"), 1)
     assert.isAtMost(wait, Duration.toMillis(Duration.hours(1)))
   })
+})
+
+describe("waking for drift", () => {
+  const subject = repository("a", { spec: { interval: "24h", reconcileInterval: "24h" } })
+  const now = 1_000_000_000
+  const held = (wakeAt?: number): Timers => ({
+    poll: now,
+    reconcile: now,
+    ...(wakeAt === undefined ? {} : { wakeAt }),
+  })
+  const looked = (wakeAt?: number) =>
+    Result.succeed(outcome({ result: "done", ...(wakeAt === undefined ? {} : { wakeAt }) }))
+  const untouched = Result.succeed(outcome({ result: "nothing", changes: [] }))
+
+  it("comes when it is time, once", () => {
+    const before = tick(held(now + 5000), subject, now)
+    assert.deepStrictEqual([before.due, before.wait], [[], 5000])
+    assert.deepStrictEqual(before.timers, held(now + 5000))
+    const then = tick(before.timers, subject, now + 5000)
+    assert.deepStrictEqual([then.due, then.timers], [["drift"], held()])
+    assert.isAbove(then.wait, 5000)
+    assert.deepStrictEqual(tick(then.timers, subject, now + 5001).due, [])
+  })
+
+  it("is never waited for longer than an hour at a time, however far away it is", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1e12 }), (ahead) => {
+        const { wait } = tick(held(now + ahead), subject, now)
+        assert.isAtLeast(wait, 1)
+        assert.isAtMost(wait, Math.min(ahead, 60 * MINUTE))
+      }),
+    )
+  })
+
+  it.each([
+    ["a look that found none clears it", held(now + 9000), looked(), held()],
+    ["a look sets it anew", held(now + 9000), looked(now + 4000), held(now + 4000)],
+    ["a look that asks for the past does not spin", held(), looked(now - 9000), held(now + 1000)],
+    ["a sync that ended early leaves it", held(now + 9000), untouched, held(now + 9000)],
+    ["so does one that failed", held(now + 9000), Result.fail(gitError()), held(now + 9000)],
+  ])("%s", (_, before, result, after) =>
+    assert.deepStrictEqual(wakeAfter(before, result, now), after),
+  )
 })
