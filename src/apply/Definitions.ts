@@ -3,7 +3,7 @@ import { Effect, Schedule } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, type KubeObject } from "../domain/object.ts"
 import type { Discovery } from "../kube/Kube.ts"
-import type { Step } from "../plan/decide.ts"
+import type { Step } from "../plan/step.ts"
 import type { Run } from "./Requests.ts"
 
 export const DEFINITION = {

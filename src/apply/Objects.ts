@@ -4,8 +4,9 @@ import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, formatRef, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
 import type { ResourceType } from "../kube/Kube.ts"
+import { takeAdded } from "../plan/additions.ts"
 import { takeOver } from "../plan/adopt.ts"
-import { decide, isChange, type Step, type Verdict } from "../plan/decide.ts"
+import { decide } from "../plan/decide.ts"
 import {
   CODE_OWNED,
   definitionNotReady,
@@ -14,7 +15,9 @@ import {
   noLongerOurs,
 } from "../plan/failures.ts"
 import { isOurs, keptBack, passedOn } from "../plan/inventory.ts"
-import { type LiveObject, liveObject } from "../plan/live.ts"
+import { inherited, type LiveObject, liveObject, metadataOf } from "../plan/live.ts"
+import { isChange, type Step, type Verdict } from "../plan/step.ts"
+import { cede, isCeding } from "./Cede.ts"
 import { isImmutable, recreate } from "./Recreate.ts"
 import {
   apply,
@@ -23,24 +26,30 @@ import {
   notDone,
   type Run,
   rulesFor,
+  stepChange,
   subjectOf,
   typeOf,
+  writing,
 } from "./Requests.ts"
 
 /** How often one object is looked at again within a run. */
 const LOOKS = 4
 
 /**
- * Before the first apply to an object that others made: their fields become ours. Where that is not
- * taken (the object changed), the apply finds out by its guard.
+ * Before an apply that must not leave others' fields behind: on an object that others made, and where a person added
+ * to ours. Where that is not taken (the object changed), the apply finds out by its guard.
  */
-const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta) => {
-  const patch = takeOver(meta, formatApiVersion(step.ref), run.rules.policy.adopt)
-  if (step.guard.on === "absent" || step.guard.resourceVersion === undefined || !patch) {
-    return Effect.succeed(step)
-  }
-  const { uid } = step.guard
-  return run.kube.jsonPatch(run.caller, type, step.ref, patch).pipe(
+const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta | undefined) => {
+  const { guard, ref, takes = [], live } = step
+  if (guard.on === "absent" || guard.resourceVersion === undefined) return Effect.succeed(step)
+  const apiVersion = formatApiVersion(ref)
+  const patch =
+    takes.length > 0 && live !== undefined
+      ? takeAdded(metadataOf(live), apiVersion, takes)
+      : meta && step.adopts && takeOver(meta, apiVersion, run.rules.policy.adopt)
+  if (!patch) return Effect.succeed(step)
+  const { uid } = guard
+  return run.kube.jsonPatch(run.caller, type, ref, patch).pipe(
     Effect.map(({ metadata: { resourceVersion = "" } }): Step => {
       return { ...step, guard: { on: "object", uid, resourceVersion } }
     }),
@@ -63,15 +72,16 @@ const reconsider = (
 ): Effect.Effect<Change, KubeError> =>
   Effect.gen(function* () {
     const meta = yield* look(run, type, step.ref)
-    const now = meta === undefined ? undefined : liveObject(type, meta)
-    const verdict = decide(step, now, yield* rulesFor(run, now))
+    const now = meta === undefined ? undefined : inherited(liveObject(type, meta), step.live)
+    const { drift: _, holds: __, takes: ___, until: ____, adopts: _____, ...want } = step
+    const verdict = decide(want, now, yield* rulesFor(run, now))
     if (now?.owner !== undefined && isOwned(verdict)) {
       run.claims.waitFor(run.repository, formatRef(step.ref), now.owner)
     }
     if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
     else if (isOurs(now, run.rules.owner)) yield* run.live.record(run.repository, now)
     if (isChange(verdict)) return verdict
-    const next = meta === undefined ? verdict : yield* takeFields(run, type, verdict, meta)
+    const next = verdict.adopts ? yield* takeFields(run, type, verdict, meta) : verdict
     return yield* writeObject(run, next, attempt + 1)
   })
 
@@ -81,15 +91,33 @@ const unserved = (step: Step): Change => {
     step.definedBy === undefined
       ? kindNotServed(subject, undefined, false)
       : definitionNotReady(subject, step.definedBy)
-  return { ref: step.ref, action: "waiting", failure }
+  return stepChange(step, { action: "waiting", failure })
 }
+
+/** Everything about one object that belongs to one write. */
+const writeOnce = (run: Run, type: ResourceType, step: Step): Effect.Effect<Change, KubeError> =>
+  Effect.gen(function* () {
+    const isCreate = step.guard.on === "absent"
+    if (!isCreate && isCeding(step)) yield* cede(run, type, step)
+    const ready =
+      (step.takes ?? []).length > 0 ? yield* takeFields(run, type, step, undefined) : step
+    const change = yield* apply(run, type, ready)
+    if (!isCreate || step.ignored.length === 0) return change
+    yield* cede(run, type, step)
+    const uid = yield* uidOf(run, type, step)
+    yield* apply(run, type, { ...step, guard: { on: "object", uid } })
+    return change
+  }).pipe(writing(run, step.ref))
+
+const uidOf = (run: Run, type: ResourceType, { ref }: Step): Effect.Effect<string, KubeError> =>
+  Effect.map(look(run, type, ref), (meta) => meta?.uid ?? "")
 
 /** One desired object: never fails, the change says how it went. */
 export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Change> =>
   Effect.gen(function* () {
     const type = yield* typeOf(run, step.ref, step.ref.version)
     if (type === undefined) return unserved(step)
-    return yield* apply(run, type, step).pipe(
+    return yield* writeOnce(run, type, step).pipe(
       Effect.catchIf(
         (error) => isImmutable(error) && run.rules.policy.force,
         (error) => recreate(run, type, step, error),
@@ -97,14 +125,20 @@ export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Ch
       Effect.catchIf(isSurprise, (error) =>
         attempt < LOOKS
           ? reconsider(run, type, step, attempt)
-          : Effect.succeed<Change>({
-              ref: step.ref,
-              action: "failed",
-              failure: keepsChanging(subjectOf(step), error.reason),
-            }),
+          : Effect.succeed(
+              stepChange(step, {
+                action: "failed",
+                failure: keepsChanging(subjectOf(step), error.reason),
+              }),
+            ),
       ),
     )
-  }).pipe(Effect.catch((error) => Effect.succeed(notDone(subjectOf(step), error))))
+  }).pipe(
+    Effect.catch((error) => {
+      const { ref: _, ...change } = notDone(subjectOf(step), error)
+      return Effect.succeed(stepChange(step, change))
+    }),
+  )
 
 const deleted = (run: Run, ref: ObjectRef): Effect.Effect<Change> =>
   Effect.as(run.live.forget(run.repository, formatRef(ref)), { ref, action: "deleted" })
@@ -141,6 +175,7 @@ export const deleteObject = (run: Run, object: LiveObject, attempt = 1): Effect.
     }
     return yield* run.kube.delete(run.caller, type, ref, { uid, resourceVersion }).pipe(
       Effect.andThen(deleted(run, ref)),
+      writing(run, ref),
       Effect.catchIf(isSurprise, (error) =>
         attempt < LOOKS
           ? deleteAgain(run, type, object, attempt)

@@ -7,7 +7,6 @@ import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, formatRef, type KubeObject } from "../domain/object.ts"
 import type { ResourceType } from "../kube/Kube.ts"
-import type { Step } from "../plan/decide.ts"
 import {
   beingDeleted,
   keptFromRecreation,
@@ -17,6 +16,7 @@ import {
 import { isOurs, keptBack } from "../plan/inventory.ts"
 import { type LiveObject, liveObject } from "../plan/live.ts"
 import { stampedBody } from "../plan/stamp.ts"
+import type { Step } from "../plan/step.ts"
 import { apply, look, type Run, subjectOf } from "./Requests.ts"
 
 /** Their deletion takes data or other objects along. */

@@ -7,10 +7,17 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatRef, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
 import { GIT_REPOSITORIES } from "../domain/repository.ts"
 import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
-import type { Rules, Step } from "../plan/decide.ts"
+import { baselineAfter } from "../plan/drift.ts"
 import { refusedBy, type Subject } from "../plan/failures.ts"
-import { FIELD_MANAGER, type LiveObject, liveObject, type Owner } from "../plan/live.ts"
+import {
+  FIELD_MANAGER,
+  type LiveObject,
+  liveObject,
+  type Owner,
+  withBaseline,
+} from "../plan/live.ts"
 import { stampedBody } from "../plan/stamp.ts"
+import type { Rules, Step } from "../plan/step.ts"
 
 /** What every request of one run shares. */
 export interface Run {
@@ -56,30 +63,54 @@ export const typeOf = (
 ): Effect.Effect<ResourceType | undefined, KubeError> =>
   Effect.map(kube.discovery(), (discovery) => discovery.find(ref, version))
 
+/** One object's write: the live index takes events that come meanwhile for its own. */
+export const writing = (
+  { live, repository }: Run,
+  ref: ObjectRef,
+): (<A, E, R>(write: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) =>
+  live.writing(repository, formatRef(ref))
+
+/** What came of a step, with what it was to put right. */
+export const stepChange = (step: Step, change: Omit<Change, "ref">): Change => ({
+  ref: step.ref,
+  ...change,
+  ...(step.drift === undefined ? {} : { drift: step.drift }),
+  ...(step.until === undefined ? {} : { until: step.until }),
+  ...(step.heals ? { heals: true } : {}),
+})
+
+/** A create sends what others get afterwards too; until they have it, the hash is not that of the step. */
+const bodyOf = ({ rules }: Run, step: Step): string => {
+  const { ref, desired, guard, ignored, holds = [] } = step
+  const isCreate = guard.on === "absent"
+  const hash = isCreate && ignored.length > 0 ? `${step.hash}+` : step.hash
+  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
+  return stampedBody(desired, stamp, isCreate ? holds : [...ignored, ...holds])
+}
+
 export const apply = (
   run: Run,
   type: ResourceType,
   step: Step,
 ): Effect.Effect<Change, KubeError> => {
   const { kube, live, caller, repository, rules } = run
-  const { ref, desired, hash, guard, heals } = step
-  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
+  const { ref, heals } = step
   return Effect.suspend(() =>
-    kube.apply(caller, type, ref, stampedBody(desired, stamp), {
-      fieldManager: FIELD_MANAGER,
-      force: true,
-    }),
+    kube.apply(caller, type, ref, bodyOf(run, step), { fieldManager: FIELD_MANAGER, force: true }),
   ).pipe(
     Effect.retry({
       while: (error) => error.code === NOT_YET.code,
       schedule: Schedule.spaced(NOT_YET.every),
       times: NOT_YET.times,
     }),
-    Effect.tap(({ metadata }) => live.record(repository, liveObject(type, metadata))),
-    Effect.map(({ created }) => {
-      const action = heals ? "healed" : created ? "created" : "configured"
-      return { ref, action }
+    Effect.tap(({ metadata }) => {
+      const now = liveObject(type, metadata)
+      return live.record(repository, withBaseline(now, baselineAfter(step, now, rules)))
     }),
+    writing(run, ref),
+    Effect.map(({ created }) =>
+      stepChange(step, { action: heals ? "healed" : created ? "created" : "configured" }),
+    ),
   )
 }
 

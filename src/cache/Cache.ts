@@ -1,8 +1,9 @@
-/** Three tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
+/** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
 import { Context, Effect, Layer } from "effect"
 import type { ObjectKey } from "../domain/object.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
+import type { Memory } from "../plan/evidence.ts"
 import * as Claims from "./Claims.ts"
 
 /** How the last sync that had a commit to work on ended. */
@@ -29,6 +30,8 @@ export class Cache extends Context.Service<
     readonly states: Table<RepositoryStatus>
     /** `nopea.io/applied` as last written, by object: what is absent though it is here, somebody deleted. */
     readonly applied: Table<ReadonlyMap<ObjectKey, string>>
+    /** Drift that was left or healed, so that grace periods and opponents are known. */
+    readonly drift: Table<Memory>
     readonly drop: (repository: string) => Effect.Effect<void>
   }
 >()("nopea/cache/Cache") {}
@@ -61,6 +64,7 @@ const inMemory = (limit: number): Layer.Layer<Cache> =>
       commits: table<Worked>(limit),
       states: table<RepositoryStatus>(limit),
       applied: table<ReadonlyMap<ObjectKey, string>>(limit),
+      drift: table<Memory>(limit),
     }
     const drop = (repository: string) =>
       Effect.sync(() => {

@@ -13,7 +13,7 @@ export interface LiveSnapshot {
 export interface LiveQuery {
   /** `namespace/name` of the GitRepository. */
   readonly repository: string
-  /** Kinds that may hold objects of it: of the inventory and of the commit. They are watched from now on. */
+  /** Kinds that may hold objects of it: of the inventory and of the commit. They are watched until others are named. */
   readonly kinds: ReadonlyArray<GroupKind>
   /**
    * - `listed`: ask the API server anew
@@ -21,9 +21,11 @@ export interface LiveQuery {
    * - `known`: what is kept suffices, kinds never listed are listed
    */
   readonly freshness: "listed" | "fresh" | "known"
-  /** In whose name kinds that may not be watched are listed. */
+  /** A look only: by it no watch begins or ends. */
+  readonly isPassing?: true
+  /** In whose name Secrets and what the controller itself may not list are listed. */
   readonly caller: { readonly budget: string; readonly impersonate?: string }
-  /** Where that caller may look for them, if not everywhere. */
+  /** Where that caller may look for them, if not everywhere: then objects of other namespaces are not seen. */
   readonly namespaces: ReadonlyArray<string>
 }
 

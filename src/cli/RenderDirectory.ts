@@ -4,7 +4,7 @@ import { DUMP_SCHEMA, dump, intYaml11Tag } from "js-yaml"
 import type { ConfigError, Failure, RenderError } from "../domain/errors.ts"
 import { type DesiredObject, stringify } from "../domain/object.ts"
 import { applyStages } from "../plan/order.ts"
-import { parseJson } from "../plan/stamp.ts"
+import { parseJson } from "../plan/json.ts"
 import { Render } from "../render/Render.ts"
 import { readLocalTree } from "./LocalTree.ts"
 

@@ -10,6 +10,7 @@ import { formatGroupKind, formatRef, type GroupKind, parseGroupKind } from "../d
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { Kube } from "../kube/Kube.ts"
 import { type Farewell, isRefused, leftBy } from "../plan/deletion.ts"
+import { NO_EVIDENCE, NO_MEMORY } from "../plan/evidence.ts"
 import { isOurs, keptBack } from "../plan/inventory.ts"
 import type { LiveObject } from "../plan/live.ts"
 import { pruneStages } from "../plan/order.ts"
@@ -66,6 +67,7 @@ const make = (identityRules: IdentityRules) =>
         repository: run.repository,
         kinds,
         freshness: "listed",
+        isPassing: true,
         caller: run.caller,
         namespaces: [],
       })
@@ -187,7 +189,8 @@ const make = (identityRules: IdentityRules) =>
       const { metadata, spec } = repository
       const owner = { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid }
       const key = keyOf(repository)
-      const rules = { owner, policy: spec, others: claims.others(key), now }
+      const known = { others: claims.others(key), now, memory: NO_MEMORY, evidence: NO_EVIDENCE }
+      const rules = { owner, policy: spec, ...known }
       return { kube, live, claims, repository: key, caller: identity.success, rules }
     }
 

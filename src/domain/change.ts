@@ -32,6 +32,8 @@ export interface Change {
   readonly note?: Failure
   /** What somebody changed, with what becomes of it: never empty where present. */
   readonly drift?: ReadonlyArray<Drift>
+  /** Milliseconds since the epoch: when it is looked at again by itself. */
+  readonly until?: number
   /** It was to undo a change of the cluster, with no news from Git: a failure of it is a failed heal. */
   readonly heals?: true
 }

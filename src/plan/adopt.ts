@@ -1,8 +1,8 @@
 /** Taking an object over: whose fields become ours on first apply, so that what leaves Git later really goes. */
 import type { JsonObject, ManagedFieldsEntry, ObjectMeta } from "../domain/object.ts"
-import type { Policy } from "./decide.ts"
-import { FIELD_MANAGER } from "./live.ts"
-import { isJsonObject } from "./stamp.ts"
+import { isJsonObject } from "./json.ts"
+import { FIELD_MANAGER, isOwn } from "./live.ts"
+import type { Policy } from "./step.ts"
 
 /** `kubectl apply` and its kin, and what server-side apply calls the time before it. */
 const CLIENTS =
@@ -37,8 +37,24 @@ const union = (a: JsonObject, b: JsonObject): JsonObject => {
   return all
 }
 
-const isOwn = (entry: ManagedFieldsEntry): boolean =>
-  entry.manager === FIELD_MANAGER && entry.operation === "Apply" && !entry.subresource
+/** Tests the version that was read; makes `managedFields` those of `others`, and one entry of ours. */
+export const handOver = (
+  meta: ObjectMeta,
+  apiVersion: string,
+  others: ReadonlyArray<ManagedFieldsEntry>,
+  sets: ReadonlyArray<JsonObject>,
+): ReadonlyArray<JsonPatchOperation> => {
+  const fieldsV1 = sets.reduce(union, {})
+  const fields = { apiVersion, fieldsType: "FieldsV1", fieldsV1 }
+  const value = [...others, { manager: FIELD_MANAGER, operation: "Apply", ...fields }]
+  return [sameVersion(meta), { op: "replace", path: "/metadata/managedFields", value }]
+}
+
+const sameVersion = ({ resourceVersion }: ObjectMeta): JsonPatchOperation => ({
+  op: "test",
+  path: "/metadata/resourceVersion",
+  value: resourceVersion,
+})
 
 const pointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
 
@@ -66,28 +82,9 @@ export const takeOver = (
     key === LAST_APPLIED || (adopt === "Always" && TRACKING.test(key))
   const removed = [...removals(meta, "labels", goes), ...removals(meta, "annotations", goes)]
   if (taken.length === 0 && removed.length === 0) return undefined
-  const test = {
-    op: "test",
-    path: "/metadata/resourceVersion",
-    value: meta.resourceVersion,
-  } as const
-  if (taken.length === 0) return [test, ...removed]
+  if (taken.length === 0) return [sameVersion(meta), ...removed]
   const own = entries.filter(isOwn)
-  const fieldsV1 = [...own, ...taken].reduce<JsonObject>(
-    (all, e) => union(all, e.fieldsV1 ?? {}),
-    {},
-  )
-  const ours = {
-    manager: FIELD_MANAGER,
-    operation: "Apply",
-    apiVersion,
-    fieldsType: "FieldsV1",
-    fieldsV1,
-  }
+  const sets = [...own, ...taken].map((entry) => entry.fieldsV1 ?? {})
   const others = entries.filter((entry) => !taken.includes(entry) && !own.includes(entry))
-  return [
-    test,
-    { op: "replace", path: "/metadata/managedFields", value: [...others, ours] },
-    ...removed,
-  ]
+  return [...handOver(meta, apiVersion, others, sets), ...removed]
 }

@@ -1,55 +1,23 @@
 /** One object: what Git wants beside what is live, and what follows. Asked in the plan, and again where a write met a surprise. */
 import type { Action, Change } from "../domain/change.ts"
+import type { Drift } from "../domain/drift.ts"
 import type { Failure } from "../domain/errors.ts"
-import type { DesiredObject, ObjectRef } from "../domain/object.ts"
-import type { RepositorySpec } from "../domain/spec.ts"
+import type { ObjectRef } from "../domain/object.ts"
 import { claimOf } from "./claim.ts"
-import type { Others } from "./claims.ts"
-import { beingDeleted, brokenGlass, notHealed, optedOut, type Subject } from "./failures.ts"
-import type { LiveObject, Owner } from "./live.ts"
-import type { Guard } from "./stamp.ts"
-
-/** The fields of `spec` that planning reads. */
-export type Policy = Pick<
-  RepositorySpec,
-  "targetNamespace" | "prune" | "pruneLimit" | "healPolicy" | "adopt" | "force"
->
-
-export interface Rules {
-  readonly owner: Owner
-  readonly policy: Policy
-  /** What the other GitRepositories want. */
-  readonly others: Others
-  /** Milliseconds since the epoch. */
-  readonly now: number
-}
-
-/** A desired object in its final place. */
-export interface Want {
-  /** With the namespace filled in, or taken away. */
-  readonly ref: ObjectRef
-  readonly marks: Readonly<Record<string, string>>
-  readonly desired: DesiredObject
-  /** Value of `nopea.io/applied`. */
-  readonly hash: string
-  /** Exactly this was applied before: where it is absent, somebody deleted it. */
-  readonly appliedBefore: boolean
-  /** Name of the CustomResourceDefinition of the same commit that brings its kind. */
-  readonly definedBy?: string
-}
-
-/** One write that is due. */
-export interface Step extends Want {
-  readonly guard: Guard
-  /** It undoes what somebody did to the cluster; Git did not change. */
-  readonly heals: boolean
-}
-
-/** A write, or what there is to say without one. */
-export type Verdict = Step | Change
-
-export const isStep = (verdict: Verdict): verdict is Step => "guard" in verdict
-export const isChange = (verdict: Verdict): verdict is Change => !isStep(verdict)
+import { assess } from "./drift.ts"
+import {
+  beingDeleted,
+  brokenGlass,
+  notHealed,
+  notTold,
+  optedOut,
+  type Subject,
+} from "./failures.ts"
+import type { Location } from "./fields.ts"
+import { type Governed, govern, governDeleted, isLeft, nextLook, told } from "./heal.ts"
+import { isSameOwner, isSettled, type LiveObject } from "./live.ts"
+import type { Rules, Step, Verdict, Want } from "./step.ts"
+import { suspension } from "./suspension.ts"
 
 const FLUX = "kustomize.toolkit.fluxcd.io"
 
@@ -59,35 +27,22 @@ const left = (
   ref: ObjectRef,
   action: Extract<Action, "skipped" | "held">,
   note: Failure,
-): Change => ({
-  ref,
-  action,
-  note,
-})
+  drift: ReadonlyArray<Drift> = [],
+): Change => ({ ref, action, note, ...(drift.length === 0 ? {} : { drift }) })
 
 const is = (value: string | undefined, word: string): boolean =>
   value !== undefined && value.trim().toLowerCase() === word
-
-/** Break-glass: what to say of its end, or `undefined` where none holds. A value nobody can read still holds. */
-export const suspendedUntil = (marks: LiveObject["marks"], now: number): string | undefined => {
-  const value = marks["nopea.io/suspend-heal"]?.trim() ?? ""
-  if (value === "" || is(value, "false")) return undefined
-  if (is(value, "true")) return "until it is removed"
-  const time = /^\d{4}-\d\d-\d\dT/u.test(value) ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(time))
-    return `"${value}" is neither true nor an RFC 3339 time: until it is removed`
-  return time > now ? `until ${value}` : undefined
-}
 
 /** Live annotations that keep us off an object, in a patch and in a prune alike. */
 export const leftAlone = (live: LiveObject, subject: Subject, now: number): Change | undefined => {
   if (is(live.marks[`${FLUX}/reconcile`], "disabled")) {
     return left(subject.ref, "skipped", optedOut(subject, `${FLUX}/reconcile: disabled`))
   }
-  const until = suspendedUntil(live.marks, now)
-  if (until === undefined) return undefined
-  const reason = live.marks["nopea.io/suspend-heal-reason"]
-  return left(subject.ref, "held", brokenGlass(subject, until, reason))
+  const glass = suspension(live.marks, now)
+  if (glass === undefined) return undefined
+  const note = brokenGlass(subject, glass.text, live.marks["nopea.io/suspend-heal-reason"])
+  const held = left(subject.ref, "held", note)
+  return glass.until === undefined ? held : { ...held, until: glass.until }
 }
 
 /** Annotations in Git that keep us off. */
@@ -98,23 +53,72 @@ const optOut = (want: Want, live: LiveObject | undefined): string | undefined =>
   return is(ssa, "ifnotpresent") && live !== undefined ? `${FLUX}/ssa: IfNotPresent` : undefined
 }
 
-const whenAbsent = (want: Want, { policy }: Rules): Verdict => {
-  if (!want.appliedBefore || policy.healPolicy === "auto") {
-    return { ...want, guard: { on: "absent" }, heals: want.appliedBefore }
-  }
+const heldBy = (want: Want, what: string, drift: ReadonlyArray<Drift>): Change => {
   const subject = { ref: want.ref, source: want.desired.source }
-  const what = "it was applied and is gone (or lost its nopea.io labels)"
-  return left(want.ref, "held", notHealed(subject, what, policy.healPolicy))
+  const until = nextLook(drift)
+  const held = left(want.ref, "held", notHealed(subject, what, drift))
+  return { ...held, drift, ...(until === undefined ? {} : { until }) }
 }
 
-const whenOurs = (want: Want, live: LiveObject, { policy }: Rules): Verdict => {
-  const step = { ...want, guard: { on: "object", uid: live.uid } } as const
-  if (live.applied !== want.hash) return { ...step, heals: false }
-  if (live.proven) return { ref: want.ref, action: "unchanged" }
-  if (policy.healPolicy === "auto") return { ...step, heals: true }
-  const subject = { ref: want.ref, source: want.desired.source }
-  const what = "somebody removed what marks it as ours (labels or managedFields)"
-  return left(want.ref, "held", notHealed(subject, what, policy.healPolicy))
+const ROOT = "somebody removed what marks it as ours (its managedFields)"
+const GONE = "it was applied and is gone (or lost its nopea.io labels)"
+
+const whenAbsent = (want: Want, rules: Rules): Verdict => {
+  const create: Step = { ...want, guard: { on: "absent" }, heals: want.appliedBefore }
+  if (!want.isKnown) return create
+  const drift = [governDeleted(want, !want.appliedBefore, rules)]
+  return drift.some(isLeft) ? heldBy(want, GONE, drift) : { ...create, drift }
+}
+
+/** An autoscaler's replicas stay its own in every patch. */
+const scaledPlace = ({ replicas }: LiveObject): ReadonlyArray<Location> =>
+  replicas === "scaled" ? [["spec", "replicas"]] : []
+
+const stepOn = (want: Want, live: LiveObject, governed: Governed, heals: boolean): Step => {
+  const { drift, takes, holds } = governed
+  const { uid, resourceVersion } = live
+  const until = nextLook(drift)
+  const isHealing = drift.some((row) => !isLeft(row))
+  return {
+    ...want,
+    live,
+    guard: { on: "object", uid, ...(isHealing ? { resourceVersion } : {}) },
+    heals,
+    takes,
+    holds: [...scaledPlace(live), ...(holds === "all" ? [] : holds)],
+    ...(drift.length === 0 ? {} : { drift }),
+    ...(until === undefined ? {} : { until }),
+  }
+}
+
+const NOTHING: Governed = { drift: [], holds: [], takes: [] }
+
+const whenOurs = (want: Want, live: LiveObject, rules: Rules): Verdict => {
+  const hasMoved = live.applied !== want.hash
+  const { ref } = want
+  if (isSettled(live))
+    return hasMoved ? stepOn(want, live, NOTHING, false) : { ref, action: "unchanged" }
+  const found = assess(want, live, rules)
+  const governed = govern(want, found, rules)
+  const { drift, holds } = governed
+  if (found.blocked !== undefined && !hasMoved) {
+    const subject = { ref, source: want.desired.source }
+    return left(ref, "held", notTold(subject, found.blocked), drift)
+  }
+  if (holds === "all") return heldBy(want, ROOT, drift)
+  const isDue = hasMoved || drift.some((row) => !isLeft(row))
+  if (isDue) return stepOn(want, live, governed, !hasMoved)
+  return drift.length === 0 ? { ref, action: "unchanged" } : heldBy(want, told(drift), drift)
+}
+
+/** Left alone: what is different all the same is told. */
+const whenLeftAlone = (want: Want, live: LiveObject, alone: Change, rules: Rules): Change => {
+  const claim = isSameOwner(live.owner ?? rules.owner, rules.owner)
+  if (!claim || isSettled(live) || live.applied !== want.hash) return alone
+  const reason = alone.action === "held" ? "break-glass" : "an annotation keeps NOPEA off"
+  const glass = { reason, ...(alone.until === undefined ? {} : { until: alone.until }) }
+  const { drift } = govern(want, assess(want, live, rules), rules, glass)
+  return drift.length === 0 ? alone : { ...alone, drift }
 }
 
 const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
@@ -125,10 +129,16 @@ const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   const claim = claimOf(claimed, live, { owner, others, adopt: policy.adopt })
   if (typeof claim === "object") return failed(want.ref, claim)
   const alone = leftAlone(live, subject, rules.now)
-  if (alone !== undefined) return alone
+  if (alone !== undefined) return whenLeftAlone(want, live, alone, rules)
   if (claim === "ours") return whenOurs(want, live, rules)
   const { uid, resourceVersion } = live
-  return { ...want, guard: { on: "object", uid, resourceVersion }, heals: false }
+  return {
+    ...want,
+    live,
+    adopts: true,
+    guard: { on: "object", uid, resourceVersion },
+    heals: false,
+  }
 }
 
 /** What to do about one desired object beside the live one (`undefined`: none is known). */

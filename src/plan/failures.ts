@@ -1,4 +1,5 @@
 /** Every failure and note that planning and applying can put on an object, by code. */
+import type { Drift } from "../domain/drift.ts"
 import type { Disposition, Failure, KubeError } from "../domain/errors.ts"
 import {
   type DesiredObject,
@@ -7,6 +8,7 @@ import {
   type ObjectRef,
   type SourcePosition,
 } from "../domain/object.ts"
+import { timeText } from "../domain/status.ts"
 import type { Owner } from "./live.ts"
 
 /** The object a failure is about, and where Git says it. */
@@ -152,11 +154,21 @@ export const optedOut = (subject: Subject, annotation: string): Failure =>
     "remove the annotation to have it managed again",
   )
 
-export const notHealed = (subject: Subject, what: string, policy: string): Failure =>
-  build("NOPEA-A055", "stall")(
+export const notHealed = (subject: Subject, what: string, drift: ReadonlyArray<Drift>): Failure => {
+  const left = drift.find(({ action }) => action !== "healed")
+  const { reason = "it is left so", until } = left ?? {}
+  const fix =
+    until === undefined
+      ? "put it back yourself, take it into Git, or set spec.healPolicy: auto and spec.conflictPolicy: git"
+      : `it is put back after ${timeText(until)}; take it into Git before that to keep it`
+  return build("NOPEA-A055", "stall")(subject, `${what}; ${reason}`, fix)
+}
+
+export const notTold = (subject: Subject, failure: Failure): Failure =>
+  build("NOPEA-D001", "stall")(
     subject,
-    `${what}, and spec.healPolicy is ${policy}`,
-    "set spec.healPolicy: auto, or change the object in Git",
+    `something of it may have changed, and a dry-run apply that would tell was refused: ${failure.reason}`,
+    `nothing is healed on a guess: compare the object with Git yourself, or let dry runs pass; ${failure.fix}`,
   )
 
 export const keepsChanging = (subject: Subject, last: string): Failure =>

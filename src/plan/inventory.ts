@@ -2,7 +2,7 @@
 import type { Change } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, parseGroupKind } from "../domain/object.ts"
 import { pruneAllowanceOf } from "../domain/repository.ts"
-import { leftAlone, type Policy, type Rules } from "./decide.ts"
+import { leftAlone } from "./decide.ts"
 import {
   handedOver,
   notAnswered,
@@ -13,6 +13,7 @@ import {
 } from "./failures.ts"
 import { isSameOwner, type LiveObject, type Owner } from "./live.ts"
 import { pruneStages } from "./order.ts"
+import type { Policy, Rules } from "./step.ts"
 
 /** Their deletion takes other things with it, so they go only on request. */
 const PROTECTED: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
 /** What the API server serves of a desired object's kind, or will once this commit's definitions are applied. */
 import { type DesiredObject, formatGroupKind, type GroupKind, type Json } from "../domain/object.ts"
-import { isJsonObject, parseJson } from "./stamp.ts"
+import { isJsonObject, parseJson } from "./json.ts"
 
 /** What planning needs of discovery. */
 export interface ServedKinds {

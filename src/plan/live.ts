@@ -46,8 +46,11 @@ export interface LiveObject {
   readonly fields?: string
   /** What was judged last: with this `ownership` nothing had drifted; `whole`: then every desired field was ours. */
   readonly baseline?: Baseline
-  /** `spec.replicas` is ours: leaving it out of an apply would delete it. */
-  readonly ownsReplicas: boolean
+  /**
+   * Whose `spec.replicas` is: `ours`, so leaving it out of an apply would delete it; or an autoscaler's, so it is
+   * left out of every apply.
+   */
+  readonly replicas?: "ours" | "scaled"
 }
 
 export interface Baseline {
@@ -88,6 +91,20 @@ const counts = (entry: ManagedFieldsEntry): boolean =>
   isOwn(entry) ||
   (entry.subresource === "scale" && entry.manager !== FIELD_MANAGER) ||
   (isPerson(entry) && !entry.subresource)
+
+const hasReplicas = (fields: Fields): boolean =>
+  child(child(fields, "f:spec"), "f:replicas") !== undefined
+
+/** `kubectl scale` writes through the same subresource, and is a person. */
+const isAutoscaler = ({ subresource, manager }: ManagedFieldsEntry): boolean =>
+  subresource === "scale" && !(manager ?? "").startsWith("kubectl")
+
+const replicasOf = (meta: ObjectMeta): Pick<LiveObject, "replicas"> => {
+  if (hasReplicas(ownFields(meta))) return { replicas: "ours" }
+  const isScaled = (entry: ManagedFieldsEntry) =>
+    isAutoscaler(entry) && hasReplicas(entry.fieldsV1 as Fields)
+  return (meta.managedFields ?? []).some(isScaled) ? { replicas: "scaled" } : {}
+}
 
 /** Times are left out: an entry that is written again with the same fields says nothing new. */
 const ownershipOf = ({ managedFields = [] }: ObjectMeta): string => {
@@ -132,9 +149,16 @@ export const liveObject = (
     marks: liveMarks(meta),
     ownership: ownershipOf(meta),
     fields: JSON.stringify(meta.managedFields ?? []),
-    ownsReplicas: child(child(own, "f:spec"), "f:replicas") !== undefined,
+    ...replicasOf(meta),
   }
 }
+
+/** As much of the metadata as a patch of `managedFields` needs. */
+export const metadataOf = ({ ref, resourceVersion, fields }: LiveObject): ObjectMeta => ({
+  name: ref.name,
+  resourceVersion,
+  managedFields: JSON.parse(fields ?? "[]") as ReadonlyArray<ManagedFieldsEntry>,
+})
 
 /**
  * The object as it is kept beside what was kept of it before: the baseline is inherited, and as long as it holds

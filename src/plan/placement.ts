@@ -5,13 +5,17 @@ import {
   type DesiredObject,
   formatGroupKind,
   formatRef,
+  type JsonObject,
   type ObjectKey,
   type ObjectRef,
 } from "../domain/object.ts"
-import type { Rules, Want } from "./decide.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
+import type { Location } from "./fields.ts"
+import { ignoredIn } from "./ignore.ts"
+import { isJsonObject, parseJson } from "./json.ts"
 import { type Definition, definitionsOf, isUnreadable, type ServedKinds } from "./kinds.ts"
 import { hashOf, stampWarnings } from "./stamp.ts"
+import type { Rules, Want } from "./step.ts"
 
 export interface PlaceInput {
   readonly rules: Rules
@@ -57,13 +61,23 @@ const place = (
     : waiting(desired, kinds)
 }
 
+const NONE: ReadonlyArray<Location> = []
+
+const treeOf = ({ json }: DesiredObject): JsonObject => {
+  const tree = parseJson(json)
+  return isJsonObject(tree) ? tree : {}
+}
+
 const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput): Want => {
   const { owner, policy } = input.rules
   const fallback = policy.targetNamespace ?? owner.namespace
   const namespace = placement.namespaced ? desired.ref.namespace || fallback : ""
   const ref: ObjectRef = { ...desired.ref, namespace }
-  const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey })
-  const appliedBefore = input.settled || input.applied.get(formatRef(ref)) === hash
+  const rules = policy.ignore ?? []
+  const ignored = rules.length === 0 ? NONE : ignoredIn(rules, ref, treeOf(desired))
+  const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey, ignored })
+  const applied = input.applied.get(formatRef(ref))
+  const appliedBefore = input.settled || applied === hash
   const { definedBy } = placement
   return {
     ref,
@@ -71,6 +85,8 @@ const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput)
     desired,
     hash,
     appliedBefore,
+    isKnown: appliedBefore || applied !== undefined,
+    ignored,
     ...(definedBy === undefined ? {} : { definedBy }),
   }
 }

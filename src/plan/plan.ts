@@ -1,20 +1,13 @@
 /** The one entry of planning: desired objects beside live ones, answered as an ordered Plan. Pure. */
 import type { Change, ChangeSet } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
-import {
-  decide,
-  isChange,
-  isStep,
-  type Rules,
-  type Step,
-  type Verdict,
-  type Want,
-} from "./decide.ts"
+import { decide } from "./decide.ts"
 import { claimedTwice } from "./failures.ts"
 import { NO_PRUNE, type PruneSet, postponed, pruneSet, unanswered } from "./inventory.ts"
 import type { LiveObject } from "./live.ts"
 import { applyStages } from "./order.ts"
 import { type Placed, type PlaceInput, placeAll } from "./placement.ts"
+import { isChange, isStep, type Rules, type Step, type Verdict, type Want } from "./step.ts"
 
 export interface PlanInput extends PlaceInput {
   /** The full commit that `desired` was rendered from. */
@@ -106,8 +99,7 @@ export const isIncomplete = (changes: ChangeSet): boolean =>
  * one; nothing desired is pruned; nothing that is not proven ours is pruned. Where something already
  * failed or waits, nothing is pruned.
  */
-export const makePlan = (input: PlanInput): Plan => {
-  const placed = placeAll(input)
+export const makePlan = (input: PlanInput, placed: Placed = placeAll(input)): Plan => {
   const verdicts = [...placed.wants].flatMap(([key, same]) => verdictOf(key, same, input))
   const decided = [...placed.unplaced, ...verdicts.filter(isChange)]
   const claimed = claimedKeys(placed, input.rules)

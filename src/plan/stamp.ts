@@ -2,6 +2,8 @@
 import { createHash, createHmac } from "node:crypto"
 import { Redacted } from "effect"
 import { type DesiredObject, type Json, type JsonObject, stringify } from "../domain/object.ts"
+import { type Location, without } from "./fields.ts"
+import { isJsonObject, parseJson } from "./json.ts"
 import {
   ANNOTATION_APPLIED,
   FIELD_MANAGER,
@@ -23,16 +25,20 @@ export interface HashInput {
   readonly owner: Owner
   /** Key of the HMAC that stands for Secrets: a bare digest of a short value can be guessed. */
   readonly hashKey: Redacted.Redacted<Uint8Array>
+  /** What `spec.ignore` leaves out: a new rule means a new apply. */
+  readonly ignored?: ReadonlyArray<Location>
 }
 
 /**
  * Value of `nopea.io/applied`: covers what Git says and whose object it becomes. Reads the digest,
  * never the JSON. The scheme in front lets a later version of the controller tell its own hashes.
  */
-export const hashOf = ({ desired, namespace, owner, hashKey }: HashInput): string => {
+export const hashOf = (input: HashInput): string => {
+  const { desired, namespace, owner, hashKey, ignored = [] } = input
   const isSecret = desired.ref.group === "" && desired.ref.kind === "Secret"
   const hash = isSecret ? createHmac("sha256", Redacted.value(hashKey)) : createHash("sha256")
   const parts = [desired.digest, namespace, owner.namespace, owner.name, owner.uid]
+  if (ignored.length > 0) parts.push(JSON.stringify(ignored))
   return SCHEME + hash.update(parts.join("\n")).digest("hex")
 }
 
@@ -49,25 +55,9 @@ export interface Stamp {
   readonly guard?: Guard
 }
 
-type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown
-
-const revive: Reviver = (_, value, { source }) =>
-  typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/u.test(source ?? "")
-    ? BigInt(source ?? "")
-    : value
-
-/** Parses JSON text; integers beyond ±2^53 come back as `bigint`. */
-export const parseJson = (text: string): Json =>
-  /\d{16}/u.test(text)
-    ? (JSON.parse(text, revive as (key: string, value: unknown) => unknown) as Json)
-    : (JSON.parse(text) as Json)
-
-export const isJsonObject = (value: Json | undefined): value is JsonObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-
 const record = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {})
 
-const without = (source: JsonObject, keys: ReadonlyArray<string>): JsonObject =>
+const omit = (source: JsonObject, keys: ReadonlyArray<string>): JsonObject =>
   Object.fromEntries(Object.entries(source).filter(([key]) => !keys.includes(key)))
 
 /**
@@ -90,21 +80,31 @@ const labelsOf = (labels: JsonObject, owner: Owner): JsonObject => ({
   [LABEL_REPOSITORY_UID]: owner.uid,
 })
 
-/** The body of the server-side apply, as JSON text. */
-export const stampedBody = (desired: DesiredObject, stamp: Stamp): string => {
+/** What is sent, as a tree. */
+export const stampedTree = (desired: Pick<DesiredObject, "json">, stamp: Stamp): JsonObject => {
   const tree = record(parseJson(desired.json))
   const meta = record(tree["metadata"])
   const metadata: JsonObject = {
-    ...without(meta, ["namespace"]),
+    ...omit(meta, ["namespace"]),
     ...(stamp.namespace === "" ? {} : { namespace: stamp.namespace }),
     ...guardFields(stamp.guard),
     labels: labelsOf(record(meta["labels"]), stamp.owner),
     annotations: {
-      ...without(record(meta["annotations"]), LIVE_ONLY),
+      ...omit(record(meta["annotations"]), LIVE_ONLY),
       [ANNOTATION_APPLIED]: stamp.hash,
     },
   }
-  return stringify({ ...tree, metadata })
+  return { ...tree, metadata }
+}
+
+/** The body of the server-side apply, as JSON text; `leftOut`: places of the desired tree that others keep. */
+export const stampedBody = (
+  desired: Pick<DesiredObject, "json">,
+  stamp: Stamp,
+  leftOut: ReadonlyArray<Location> = [],
+): string => {
+  const tree = stampedTree(desired, stamp)
+  return stringify(leftOut.length === 0 ? tree : without(tree, leftOut))
 }
 
 /** What stamping leaves out of what Git says. */

@@ -3,96 +3,42 @@ import { Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache, type Worked } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
-import { Live } from "../cache/Live.ts"
-import { type SyncError, SyncTimeout } from "../domain/errors.ts"
-import { formatGroupKind, parseGroupKind } from "../domain/object.ts"
+import type { Live } from "../cache/Live.ts"
+import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
-import { ANNOTATION_APPROVE_PRUNE, type GitRepository, keyOf } from "../domain/repository.ts"
-import type { Commit, GitSource } from "../domain/source.ts"
-import type { RepositoryStatus } from "../domain/status.ts"
+import { keyOf } from "../domain/repository.ts"
+import type { Commit } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
-import { Kube } from "../kube/Kube.ts"
-import type { Others } from "../plan/claims.ts"
-import type { Rules } from "../plan/decide.ts"
-import { appliedAfter, makePlan, type Plan, type PlanInput, withoutPrune } from "../plan/plan.ts"
-import { Render, type Rendered } from "../render/Render.ts"
+import type { Kube } from "../kube/Kube.ts"
+import { memoryAfter } from "../plan/evidence.ts"
+import { appliedAfter, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
+import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
-import { HashKey } from "./HashKey.ts"
-import { type Identity, type IdentityRules, identityOf } from "./identity.ts"
+import type { HashKey } from "./HashKey.ts"
+import { type IdentityRules, identityOf } from "./identity.ts"
+import { type Journey, sharedAnswer, timedOut } from "./journey.ts"
+import { makeKept } from "./kept.ts"
+import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
-import { type Route, routeOf } from "./route.ts"
+import { routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
-/** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */
-const sharedAnswer = ({ spec }: GitRepository): Duration.Duration =>
-  Duration.min(Duration.seconds(2), Duration.times(spec.interval, 0.1))
-
-/** One sync on its way: what the stages below read. */
-interface Journey {
-  readonly request: SyncRequest
-  readonly repository: GitRepository
-  readonly key: string
-  readonly identity: Identity
-  readonly route: Route
-  readonly source: GitSource
-  readonly before: Worked | undefined
-  /** Milliseconds since the epoch: nothing that it saw of Git is older. */
-  readonly startedAt: number
-}
-
 /** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
 const ASKING = Duration.seconds(5)
-
-const rulesOf = ({ metadata, spec }: GitRepository, others: Others, now: number): Rules => ({
-  owner: { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid },
-  policy: spec,
-  others,
-  now,
-})
-
-const namespacesOf = ({ metadata, spec }: GitRepository, rendered: Rendered) => [
-  ...new Set([
-    spec.targetNamespace ?? metadata.namespace,
-    ...rendered.objects.map(({ ref }) => ref.namespace).filter((name) => name !== ""),
-  ]),
-]
-
-/** This spec of this commit was applied whole: what is absent now, somebody deleted. */
-const isApplied = (
-  { metadata }: GitRepository,
-  status: RepositoryStatus | undefined,
-  commit: Commit,
-): boolean =>
-  status?.lastSyncedCommit === commit.sha &&
-  (status.conditions ?? []).some(
-    ({ type, reason, observedGeneration }) =>
-      type === "Ready" && reason === "Succeeded" && observedGeneration === metadata.generation,
-  )
-
-const timedOut = (repository: GitRepository): SyncTimeout =>
-  new SyncTimeout({
-    code: "NOPEA-C005",
-    operation: "sync",
-    subject: keyOf(repository),
-    reason: `it took longer than spec.timeout (${Duration.format(repository.spec.timeout)})`,
-    fix: "see in the log which stage was slow; raise spec.timeout where the work is really that large",
-    disposition: "retry",
-  })
 
 const make = (identityRules: IdentityRules) =>
   Effect.gen(function* () {
     const git = yield* Git
     const render = yield* Render
-    const kube = yield* Kube
-    const live = yield* Live
     const cache = yield* Cache
     const claims = yield* Claims
     const applier = yield* Applier
     const reporter = yield* Reporter
     const credentials = yield* Credentials
-    const hashKey = yield* HashKey
+    const look = yield* makeLook
+    const kept = makeKept()
 
     const ask = Effect.fnUntraced(function* ({ source, repository }: Journey) {
       const { path } = repository.spec
@@ -103,61 +49,47 @@ const make = (identityRules: IdentityRules) =>
     })
 
     const commitOf = Effect.fn("Sync.commit")(function* (journey: Journey) {
-      const { source, route, repository } = journey
+      const { source, route, repository, before, request } = journey
       const { path } = repository.spec
       if (route.commit === "fetch") return yield* git.sync(source, path)
       if (route.commit === "ask") return yield* ask(journey)
+      if (request.trigger.kind === "drift" && before !== undefined) return before.commit
       return (yield* git.head(source)) ?? (yield* git.sync(source, path))
     })
 
-    const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, commit: Commit) {
+    const renderOnly = Effect.fnUntraced(function* (journey: Journey, sha: string) {
       const { source, repository, key } = journey
       const { path } = repository.spec
-      const entries = yield* git.files(source, commit.sha, path)
-      const read = (blobs: ReadonlyArray<string>) => git.read(source, commit.sha, blobs)
+      const entries = yield* git.files(source, sha, path)
+      const read = (blobs: ReadonlyArray<string>) => git.read(source, sha, blobs)
       return yield* render.render({ subject: key, path, entries, read })
     })
 
-    const look = Effect.fn("Sync.look")(function* (
-      journey: Journey,
-      commit: Commit,
-      rendered: Rendered,
-    ) {
-      const { repository, key, route } = journey
-      const tracked = yield* trackedKinds(journey)
-      const wanted = rendered.objects.map(({ ref }) => formatGroupKind(ref))
-      const kinds = [...new Set([...tracked, ...wanted])].map(parseGroupKind)
-      const snapshot = yield* live.snapshot({
-        repository: key,
-        kinds,
-        freshness: route.freshness,
-        caller: journey.identity,
-        namespaces: namespacesOf(repository, rendered),
-      })
-      const input: PlanInput = {
-        rules: rulesOf(repository, claims.others(key), yield* Clock.currentTimeMillis),
-        commit: commit.sha,
-        approvedPrune: repository.metadata.annotations?.[ANNOTATION_APPROVE_PRUNE],
-        desired: rendered.objects,
-        complete: rendered.failures.length === 0,
-        live: snapshot,
-        kinds: yield* kube.discovery(),
-        applied: (yield* cache.applied.get(key)) ?? new Map(),
-        settled: isApplied(repository, yield* statusOf(journey), commit),
-        hashKey: yield* hashKey.get,
-      }
-      return input
+    const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, { sha }: Commit) {
+      const { key, repository } = journey
+      const place = `${sha} ${repository.spec.path}`
+      const known = kept.get(key, place)
+      if (known !== undefined) return known
+      const rendered = yield* renderOnly(journey, sha)
+      kept.set(key, place, rendered)
+      return rendered
     })
 
+    const renderAt =
+      (journey: Journey): RenderAt =>
+      (sha) =>
+        renderOnly(journey, sha)
+
     /** Says what is wanted here before anything is written; asks what others want before anything is deleted. */
-    const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, input: PlanInput) {
+    const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, seen: Seen) {
       const { key, startedAt, repository } = journey
-      const plan = makePlan(input)
+      const { input, placed } = seen
+      const plan = makePlan(input, placed)
       if (repository.spec.dryRun) return plan
       claims.declare(input.rules.owner, { wants: plan.claimed, isWhole: input.complete, startedAt })
       if (plan.leaving.length === 0) return plan
       const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
-      return isKnown ? makePlan(input) : withoutPrune(plan)
+      return isKnown ? makePlan(input, placed) : withoutPrune(plan)
     })
 
     /** The cache knows more than the spec's snapshot: it has what was written since. */
@@ -177,13 +109,18 @@ const make = (identityRules: IdentityRules) =>
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
       yield* cache.applied.set(key, appliedAfter(plan, result.changes))
+      const now = yield* Clock.currentTimeMillis
+      yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now))
       return result
     })
 
     const work = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
       const { key, repository, before } = journey
       const rendered = yield* renderCommit(journey, commit)
-      const plan = yield* planCommit(journey, yield* look(journey, commit, rendered))
+      const plan = yield* planCommit(
+        journey,
+        yield* look(journey, commit, rendered, renderAt(journey)),
+      )
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan)

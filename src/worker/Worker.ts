@@ -1,5 +1,6 @@
 /** One incarnation of the actor: waits for its mailbox and its timers, runs one sync at a time. */
 import { Clock, Duration, Effect, Random, Result } from "effect"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import type { Trigger } from "../domain/trigger.ts"
 import { ulid } from "../domain/ulid.ts"
@@ -29,13 +30,15 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   }
 
   /** Offers what is due; answers how long nothing else will be. */
-  const offerDue = Effect.map(Clock.currentTimeMillis, (now) => {
+  const offerDue = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
     const ticked = tick(timers, handle.repository, now)
     timers = ticked.timers
     for (const kind of ticked.due) handle.offer({ kind })
     if (state.phase !== "retrying") return ticked.wait
-    if (state.retryAt <= now) handle.offer({ kind: "retry" })
-    return Math.min(ticked.wait, Math.max(state.retryAt - now, 0))
+    const left = state.retryAt - (yield* elapsedMillis)
+    if (left <= 0) handle.offer({ kind: "retry" })
+    return Math.min(ticked.wait, Math.max(left, 0))
   })
 
   const pause = Effect.suspend(() =>
@@ -72,9 +75,9 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
         Effect.raceFirst(tellSlow(request)),
         Effect.result,
       )
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* elapsedMillis
     const random = yield* Random.next
-    timers = wakeAfter(timers, outcome, now)
+    timers = wakeAfter(timers, outcome, yield* Clock.currentTimeMillis)
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }
     yield* reporter.finished({ ...request, startedAt, outcome, ...retry })

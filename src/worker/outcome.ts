@@ -31,6 +31,11 @@ const isNothing = ({ before, commit, repository, result }: Done, failed: boolean
   before.generation === repository.metadata.generation &&
   result.changes.every(({ action }) => QUIET.has(action))
 
+const wakeAt = (changes: ChangeSet): Pick<SyncOutcome, "wakeAt"> => {
+  const times = changes.flatMap(({ until }) => until ?? [])
+  return times.length === 0 ? {} : { wakeAt: Math.min(...times) }
+}
+
 export const outcomeOf = (done: Done): SyncOutcome => {
   const { repository, commit, rendered, plan, result } = done
   const failures = [...rendered.failures, ...failuresOf(result.changes)]
@@ -43,6 +48,7 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     resourceCount: rendered.objects.length,
     appliedCount: result.changes.filter(({ action }) => AS_GIT_SAYS.has(action)).length,
     inventoryKinds: result.inventoryKinds,
+    ...wakeAt(result.changes),
     ...(repository.spec.dryRun ? { plan: describePlan(plan) } : {}),
   }
 }

@@ -13,7 +13,7 @@ import { routeOf } from "./route.ts"
 
 /**
  * - `idle`: waits for a trigger. From any, by success or by a failure that no retry can mend
- * - `retrying`: tries again at `retryAt` (milliseconds since the epoch). From any, by a failure that may pass
+ * - `retrying`: tries again at `retryAt` (`elapsedMillis`). From any, by a failure that may pass
  * - `suspended`: runs nothing. From any, when a trigger finds `spec.suspend`; left by the first that does not
  */
 export type WorkerState =

@@ -44,8 +44,8 @@ type Timer = "poll" | "reconcile"
  * Counted from the last tick, so however often the interval is edited, no tick comes later than the interval
  * in force allows.
  */
-const dueAt = (last: number, now: number, every: Duration.Duration, seed: string): number =>
-  nextTick(Math.min(last, now), Math.max(Duration.toMillis(every), MIN_INTERVAL), seed)
+const dueAt = (last: number, every: Duration.Duration, seed: string): number =>
+  nextTick(last, Math.max(Duration.toMillis(every), MIN_INTERVAL), seed)
 
 export interface Ticked {
   readonly due: ReadonlyArray<Timer | "drift">
@@ -54,12 +54,17 @@ export interface Ticked {
   readonly wait: number
 }
 
-/** Which timers are due now, and how long nothing else will be. Polls of one URL fall together, reconciles spread. */
-export const tick = (timers: Timers, repository: GitRepository, now: number): Ticked => {
+/**
+ * Which timers are due now, and how long nothing else will be. Polls of one URL fall together, reconciles spread.
+ * A clock that was set back has ticked last now: from there it counts on.
+ */
+export const tick = (last: Timers, repository: GitRepository, now: number): Ticked => {
   const { spec } = repository
-  const at = (last: Timers): Readonly<Record<Timer, number>> => ({
-    poll: dueAt(last.poll, now, spec.interval, spec.url),
-    reconcile: dueAt(last.reconcile, now, reconcileIntervalOf(spec), keyOf(repository)),
+  const [poll, reconcile] = [Math.min(last.poll, now), Math.min(last.reconcile, now)]
+  const timers = { ...last, poll, reconcile }
+  const at = (ticks: Timers): Readonly<Record<Timer, number>> => ({
+    poll: dueAt(ticks.poll, spec.interval, spec.url),
+    reconcile: dueAt(ticks.reconcile, reconcileIntervalOf(spec), keyOf(repository)),
   })
   const dues = at(timers)
   const due = (["poll", "reconcile"] as const).filter((timer) => dues[timer] <= now)

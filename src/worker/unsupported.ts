@@ -1,5 +1,5 @@
 /** Fields of the contract that this version does not carry out: refused, so that nobody relies on them. */
-import { Duration, Result } from "effect"
+import { Result } from "effect"
 import { ConfigError } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { RepositorySpec } from "../domain/spec.ts"
@@ -11,11 +11,7 @@ const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
   "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
   "spec.wait": ({ wait }) => wait,
   "spec.webhook": ({ webhook }) => webhook !== undefined,
-  "spec.ignore": ({ ignore }) => (ignore ?? []).length > 0,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
-  "spec.conflictPolicy: live": ({ conflictPolicy }) => conflictPolicy === "live",
-  "spec.healPolicy: notify": ({ healPolicy }) => healPolicy === "notify",
-  "spec.healGracePeriod": ({ healGracePeriod }) => Duration.toMillis(healGracePeriod) > 0,
 }
 
 /** Names every such field of a spec at once. */

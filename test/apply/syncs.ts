@@ -1,4 +1,5 @@
 // What a worker does between render and report, in short: look, plan, apply; over any Kube.
+
 import { Effect, Layer, type Redacted } from "effect"
 import { Applier, type ApplyResult, layer as applierLayer } from "../../src/apply/Applier.ts"
 import { Claims, layer as claimsLayer } from "../../src/cache/Claims.ts"
@@ -12,9 +13,10 @@ import {
   parseGroupKind,
 } from "../../src/domain/object.ts"
 import { type Caller, Kube } from "../../src/kube/Kube.ts"
-import type { Policy } from "../../src/plan/decide.ts"
+import { NO_EVIDENCE, NO_MEMORY } from "../../src/plan/evidence.ts"
 import type { Owner } from "../../src/plan/live.ts"
 import { appliedAfter, makePlan, type Plan } from "../../src/plan/plan.ts"
+import type { Policy } from "../../src/plan/step.ts"
 import { COMMIT, KEY, manifest, POLICY } from "../plan/words.ts"
 
 export interface Repository {
@@ -81,6 +83,8 @@ export const sync = (
         policy: { ...POLICY, ...repo.policy },
         others: claims.others(keyOf(repo)),
         now,
+        memory: NO_MEMORY,
+        evidence: NO_EVIDENCE,
       },
       commit: COMMIT,
       desired,
@@ -116,6 +120,6 @@ export const applying = <A, E, R>(
   kube: Layer.Layer<Kube | A, E, R>,
 ): Layer.Layer<Kube | Live | Claims | Applier | A, E, R> =>
   applierLayer.pipe(
-    Layer.provideMerge(Layer.mergeAll(liveLayer, claimsLayer)),
+    Layer.provideMerge(Layer.mergeAll(liveLayer(), claimsLayer)),
     Layer.provideMerge(kube),
   )

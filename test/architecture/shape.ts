@@ -14,15 +14,15 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   cli: 1200,
   controller: 1500,
   domain: 1350,
-  git: 1700,
+  git: 2050,
   kube: 2150,
   metrics: 100,
-  plan: 2500,
+  plan: 3250,
   render: 1550,
   report: 1300,
   supervisor: 360,
   webhook: 100,
-  worker: 1500,
+  worker: 1600,
 }
 
 const BAD_FOLDER = /^(utils?|helpers?|common|shared|types|lib|misc)$/

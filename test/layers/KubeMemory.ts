@@ -1,6 +1,6 @@
 /**
  * An in-memory API server behind the Kube port: objects, versions, uids, preconditions, finalizers, watches.
- * Of managedFields it knows one thing: which labels a field manager applied. Ownership of other fields is
+ * Of managedFields it knows what each manager applied, every list as one; nobody takes a field from another. That is
  * tested on recorded objects and on a real API server.
  */
 import { Cause, Clock, Context, Effect, Layer, Queue, Stream } from "effect"
@@ -9,6 +9,7 @@ import {
   formatApiVersion,
   formatGroupKind,
   formatRef,
+  type JsonObject,
   type KubeObject,
   type ObjectMeta,
 } from "../../src/domain/object.ts"
@@ -105,20 +106,26 @@ const eventOf = (change: Change, sees: Watcher["sees"]): WatchEvent<KubeObject> 
   return { type: saw ? "MODIFIED" : "ADDED", object }
 }
 
-const labelFields = (manager: string, object: KubeObject, time: string) => ({
-  manager,
-  operation: "Apply" as const,
-  apiVersion: object.apiVersion,
-  time,
-  fieldsType: "FieldsV1",
-  fieldsV1: {
-    "f:metadata": {
-      "f:labels": Object.fromEntries(
-        Object.keys(object.metadata.labels ?? {}).map((label) => [`f:${label}`, {}]),
-      ),
-    },
-  },
-})
+/** Every list counts as atomic. */
+const fieldSet = (value: unknown): JsonObject =>
+  typeof value !== "object" || value === null || Array.isArray(value)
+    ? {}
+    : Object.fromEntries(Object.entries(value).map(([key, one]) => [`f:${key}`, fieldSet(one)]))
+
+const IDENTITY = new Set(["name", "namespace", "uid", "resourceVersion"])
+
+const fieldsOf = (manager: string, object: KubeObject, time: string) => {
+  const { apiVersion, kind: _, metadata, ...rest } = object
+  const own = Object.entries(metadata).filter(([key]) => !IDENTITY.has(key))
+  return {
+    manager,
+    operation: "Apply" as const,
+    apiVersion,
+    time,
+    fieldsType: "FieldsV1",
+    fieldsV1: fieldSet({ metadata: Object.fromEntries(own), ...rest }),
+  }
+}
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
@@ -364,7 +371,7 @@ const make = Effect.gen(function* () {
 
   const entries = (live: ObjectMeta, manager: string, object: KubeObject) => {
     const before = (live.managedFields ?? []).find((entry) => entry.manager === manager)
-    const entry = labelFields(manager, object, before?.time ?? now())
+    const entry = fieldsOf(manager, object, before?.time ?? now())
     return [entry, ...(live.managedFields ?? []).filter((other) => other !== before)]
   }
 
@@ -513,10 +520,18 @@ const make = Effect.gen(function* () {
       }),
     list: (caller, type, options) =>
       request({ verb: "list", caller, type, options }, () => Effect.succeed(list(type, options))),
-    listMetadata: (caller, type, options) =>
+    listMetadata: <A>(
+      caller: Caller,
+      type: ResourceType,
+      options?: ListOptions,
+      keep: (item: ObjectMetadata) => A = (item) => item as A,
+    ) =>
       request({ verb: "listMetadata", caller, type, options }, () => {
         const { items, resourceVersion } = list(type, options)
-        return Effect.succeed({ items: items.map(onlyMetadata), resourceVersion })
+        return Effect.succeed({
+          items: items.map((item) => keep(onlyMetadata(item))),
+          resourceVersion,
+        })
       }),
     watch: (caller, type, options) => watch({ verb: "watch", caller, type, options }, options),
     watchMetadata: (caller, type, options) =>

@@ -103,7 +103,6 @@ const carriedOut = (plan: Plan): ReadonlyMap<ObjectKey, LiveObject> => {
       marks: before?.marks ?? {},
       ownership: "own",
       baseline: { ownership: "own", whole: true },
-      ownsReplicas: false,
     })
   }
   return after

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Action } from "../../src/domain/change.ts"
 import { formatRef } from "../../src/domain/object.ts"
-import type { Policy } from "../../src/plan/decide.ts"
 import {
   appliedAfter,
   describePlan,
@@ -9,6 +8,7 @@ import {
   type Plan,
   type PlanInput,
 } from "../../src/plan/plan.ts"
+import type { Policy } from "../../src/plan/step.ts"
 import {
   COMMIT,
   desired,

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted } from "effect"
-import { hashOf, parseJson, type Stamp, stampedBody, stampWarnings } from "../../src/plan/stamp.ts"
+import { parseJson } from "../../src/plan/json.ts"
+import { hashOf, type Stamp, stampedBody, stampWarnings } from "../../src/plan/stamp.ts"
 import { desired, hash, KEY, OTHER, US } from "./words.ts"
 
 const stamp = (more: Partial<Stamp> = {}): Stamp => ({

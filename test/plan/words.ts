@@ -1,6 +1,6 @@
 // A small language for planning tests: objects as lines of text, a plan as lines of text.
 import { createHash } from "node:crypto"
-import { Redacted } from "effect"
+import { Duration, Redacted } from "effect"
 import {
   canonical,
   type DesiredObject,
@@ -14,11 +14,12 @@ import {
   stringify,
 } from "../../src/domain/object.ts"
 import { NO_OTHERS, type Others } from "../../src/plan/claims.ts"
-import type { Policy, Rules } from "../../src/plan/decide.ts"
+import { NO_EVIDENCE, NO_MEMORY } from "../../src/plan/evidence.ts"
 import type { ServedKinds } from "../../src/plan/kinds.ts"
 import type { LiveObject, Owner } from "../../src/plan/live.ts"
 import { makePlan, type Plan, type PlanInput } from "../../src/plan/plan.ts"
 import { hashOf } from "../../src/plan/stamp.ts"
+import type { Policy, Rules } from "../../src/plan/step.ts"
 
 export const US: Owner = { namespace: "team", name: "shop", uid: "uid-shop" }
 export const OTHER: Owner = { namespace: "other", name: "web", uid: "uid-web" }
@@ -156,9 +157,9 @@ export const live = (text: string, applied?: string): LiveObject => {
     terminating: has("dying"),
     applied: has("old") ? "v1:old" : applied,
     marks: pairs(tokens),
-    ownership: "own",
-    baseline: { ownership: "own", whole: true },
-    ownsReplicas: false,
+    ...(has("unproven") || owner === undefined
+      ? { ownership: "lost", fields: "[]" }
+      : { ownership: "own", baseline: { ownership: "own", whole: true } }),
   }
 }
 
@@ -166,6 +167,8 @@ export const POLICY: Policy = {
   prune: true,
   pruneLimit: "100%",
   healPolicy: "auto",
+  healGracePeriod: Duration.zero,
+  conflictPolicy: "git",
   adopt: "Plain",
   force: false,
 }
@@ -174,6 +177,8 @@ export const rules = (policy: Partial<Policy> = {}, others: Others = NO_OTHERS):
   policy: { ...POLICY, ...policy },
   others,
   now: NOW,
+  memory: NO_MEMORY,
+  evidence: NO_EVIDENCE,
 })
 
 export const snapshot = (
@@ -207,8 +212,7 @@ const short = (r: ObjectRef): string =>
 /** `create ConfigMap shop/a`, `failed A042 ConfigMap shop/a`, `delete …`: in the order of the plan. */
 export const lines = (plan: Plan): ReadonlyArray<string> => [
   ...plan.stages.flat().map((step) => {
-    const verb =
-      step.guard.on === "absent" ? "create" : step.guard.resourceVersion ? "adopt" : "patch"
+    const verb = step.guard.on === "absent" ? "create" : step.adopts ? "adopt" : "patch"
     return `${step.heals ? "heal by " : ""}${verb} ${short(step.ref)}`
   }),
   ...plan.prune.flat().map((o) => `delete ${short(o.ref)}`),

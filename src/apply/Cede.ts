@@ -1,0 +1,59 @@
+/**
+ * Leaves fields to others: leaving a field that we own out of a patch deletes it, so another field manager of ours
+ * applies it first, with the value it has.
+ */
+import { Effect } from "effect"
+import type { KubeError } from "../domain/errors.ts"
+import { formatApiVersion, type Json, type JsonObject, stringify } from "../domain/object.ts"
+import type { ResourceType } from "../kube/Kube.ts"
+import { type FieldPath, type Location, locate, only } from "../plan/fields.ts"
+import { CEDED_MANAGER, ownSet } from "../plan/holders.ts"
+import { isJsonObject, parseJson } from "../plan/json.ts"
+import { missing, pathAt } from "../plan/ownership.ts"
+import type { Step } from "../plan/step.ts"
+import type { Run } from "./Requests.ts"
+
+const REPLICAS: FieldPath = ["f:spec", "f:replicas"]
+
+/** `spec.replicas` left Git: whoever scales keeps the value, it does not fall to 1. */
+const leavesReplicas = ({ live }: Step, desired: Json): boolean =>
+  live?.replicas === "ours" && locate(desired, REPLICAS) === undefined
+
+/** Nothing to do for most: known without a request. */
+export const isCeding = (step: Step): boolean =>
+  step.ignored.length > 0 ||
+  (step.live?.replicas === "ours" && leavesReplicas(step, parseJson(step.desired.json)))
+
+const startsWith = (at: Location, place: Location): boolean => place.every((p, i) => at[i] === p)
+
+/** The fields to cede that are ours, as our field set spells them. */
+const owned = (step: Step, set: JsonObject): ReadonlyArray<FieldPath> => {
+  const desired = parseJson(step.desired.json)
+  if (!isJsonObject(desired)) return []
+  const others = missing(desired, set, { custom: false }).missing
+  const ignored = step.ignored
+    .filter((at) => !others.some((field) => startsWith(at, field.at)))
+    .map((at) => pathAt(desired, at, set))
+  return leavesReplicas(step, desired) ? [...ignored, REPLICAS] : ignored
+}
+
+/** Before a patch that leaves them out. */
+export const cede = Effect.fn("Cede.cede")(function* (
+  { kube, caller }: Run,
+  type: ResourceType,
+  step: Step,
+): Effect.fn.Return<void, KubeError> {
+  const { ref } = step
+  const object = yield* kube.get(caller, type, ref)
+  const live = object as unknown as Json
+  const set = ownSet(object.metadata.managedFields)
+  if (!isJsonObject(live) || set === undefined) return
+  const paths = owned(step, set).filter((path) => locate(live, path) !== undefined)
+  const places = paths.flatMap((path) => [locate(live, path) ?? []])
+  if (paths.length === 0) return
+  const { name, namespace } = ref
+  const metadata = { name, ...(namespace === "" ? {} : { namespace }), uid: object.metadata.uid }
+  const head = { apiVersion: formatApiVersion(ref), kind: ref.kind, metadata }
+  const body = stringify({ ...only(live, places, paths), ...head })
+  yield* kube.apply(caller, type, ref, body, { fieldManager: CEDED_MANAGER, force: true })
+})

@@ -1,0 +1,188 @@
+/** What of one object is not as it was applied: fields that somebody took, removed or added. Pure. */
+import type { Author } from "../domain/drift.ts"
+import type { Failure } from "../domain/errors.ts"
+import {
+  canonical,
+  formatRef,
+  type Json,
+  type JsonObject,
+  type ManagedFieldsEntry,
+} from "../domain/object.ts"
+import { added } from "./additions.ts"
+import { type Field, type FieldPath, type Location, locate, valueAt } from "./fields.ts"
+import { entriesOf, holderOf, isAutoscaled, ownSet } from "./holders.ts"
+import { isIgnored } from "./ignore.ts"
+import { type Baseline, type LiveObject, metadataOf } from "./live.ts"
+import { difference, missing } from "./ownership.ts"
+import { stampedTree } from "./stamp.ts"
+import type { Rules, Step, Want } from "./step.ts"
+
+/** A desired field that is no longer ours; the root of the object has an empty path. */
+export interface Lost extends Field {
+  readonly author: Author | undefined
+  /** Git changed it too since it was applied. */
+  readonly isConflict: boolean
+  /** The live value is what Git says now: seen only where it was asked for. */
+  readonly agrees: boolean
+}
+
+export interface Assessment {
+  readonly lost: ReadonlyArray<Lost>
+  readonly added: ReadonlyArray<{ readonly path: FieldPath; readonly author: Author }>
+  /** Nothing tells yet whether what is missing was ever ours: a dry-run apply would. */
+  readonly isDoubtful: boolean
+  /** Why that could not be told. */
+  readonly blocked?: Failure
+  /** Of the baseline, as far as it is known now. */
+  readonly whole: boolean
+}
+
+const BUILT_IN = new Set([
+  "",
+  "apps",
+  "autoscaling",
+  "batch",
+  "policy",
+  ...[
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+    "storage",
+    "storagemigration",
+  ].map((group) => `${group}.k8s.io`),
+])
+
+const startsWith = <A>(all: ReadonlyArray<A>, first: ReadonlyArray<A>): boolean =>
+  first.every((part, i) => all[i] === part)
+
+const isBelow = (at: Location, places: ReadonlyArray<Location>): boolean =>
+  places.some((place) => startsWith(at, place))
+
+/** What the walk needs of one object. */
+interface Sight {
+  readonly want: Want
+  readonly tree: JsonObject
+  readonly entries: ReadonlyArray<ManagedFieldsEntry>
+  readonly set: JsonObject | undefined
+  readonly rules: Rules
+}
+
+const treeOf = (json: Want["desired"], { ref, hash }: Want, { owner }: Rules): JsonObject =>
+  stampedTree(json, { namespace: ref.namespace, owner, hash })
+
+const walk = ({ want, tree, entries, set, rules }: Sight) => {
+  const { ref } = want
+  const found = missing(tree, set, { custom: !BUILT_IN.has(ref.group) })
+  const ignore = rules.policy.ignore ?? []
+  const counts = (field: Field): boolean =>
+    !isBelow(field.at, want.ignored) && !isAutoscaled(field.path, entries)
+  const isAddition = (path: FieldPath) => !isIgnored(ignore, ref, path, tree)
+  return {
+    missing: found.missing.filter(counts),
+    unsure: found.unsure.filter(counts),
+    added: added(tree, entries).filter(({ path }) => isAddition(path)),
+  }
+}
+
+const plain = (sight: Sight, field: Field): Lost => ({
+  ...field,
+  author: holderOf(field.path, sight.entries),
+  isConflict: false,
+  agrees: false,
+})
+
+/** Git did not change: every field that a heal would bring back is drift. */
+const whileGitRests = (sight: Sight, live: LiveObject): Assessment => {
+  const { rules, set, want } = sight
+  const found = walk(sight)
+  const isKnown = live.baseline?.whole === true && found.unsure.length === 0
+  const candidates = [...found.missing, ...found.unsure]
+  const told = rules.evidence.wouldOwn.get(formatRef(want.ref))
+  const all = (fields: ReadonlyArray<Field>) => fields.map((field) => plain(sight, field))
+  if (candidates.length === 0 || isKnown || set === undefined)
+    return { lost: all(candidates), added: found.added, isDoubtful: false, whole: true }
+  if (told === undefined)
+    return { lost: all(found.missing), added: found.added, isDoubtful: true, whole: false }
+  if ("failure" in told) {
+    const { failure } = told
+    return { ...EMPTY, lost: all(found.missing), added: found.added, blocked: failure }
+  }
+  const back = difference(told.set, set)
+  const isBack = ({ path }: Field) => back.some((b) => startsWith(b, path) || startsWith(path, b))
+  const lost = all(candidates.filter(isBack))
+  const whole = found.missing.every(isBack)
+  return { lost, added: found.added, isDoubtful: false, whole }
+}
+
+const EMPTY: Assessment = { lost: [], added: [], isDoubtful: false, whole: false }
+
+const same = (a: Json | undefined, b: Json | undefined): boolean =>
+  canonical(a ?? null) === canonical(b ?? null)
+
+const at = (tree: Json, path: FieldPath): Json | undefined => {
+  const place = locate(tree, path)
+  return place === undefined ? undefined : valueAt(tree, place)
+}
+
+/**
+ * Git changed too. What was applied last tells lost fields from new ones; where that cannot be had, a field that
+ * somebody else holds counts as lost, and never as a conflict.
+ */
+const whileGitMoves = (sight: Sight): Assessment => {
+  const { tree, want, entries, rules, set } = sight
+  const key = formatRef(want.ref)
+  const found = walk(sight)
+  const last = rules.evidence.lastApplied.get(key)
+  const whole = rules.evidence.whole.get(key) as unknown as Json | undefined
+  const rest = { added: found.added, isDoubtful: false, whole: false }
+  if (set === undefined) return { ...rest, lost: found.missing.map((f) => plain(sight, f)) }
+  if (last === undefined) {
+    const held = found.missing.map((f) => plain(sight, f)).filter((f) => f.author !== undefined)
+    return { ...rest, lost: held }
+  }
+  const before = treeOf({ ...want.desired, json: last }, want, rules)
+  const gone = walk({ ...sight, tree: before }).missing
+  const lost = gone.flatMap(({ path }): ReadonlyArray<Lost> => {
+    const now = locate(tree, path)
+    if (now === undefined) return []
+    const value = valueAt(tree, now)
+    const isConflict = !same(at(before, path), value)
+    const agrees = isConflict && whole !== undefined && same(at(whole, path), value)
+    return [{ path, at: now, author: holderOf(path, entries), isConflict, agrees }]
+  })
+  return { ...rest, lost }
+}
+
+/**
+ * What our own apply left: what it did not get is nobody's drift, unless the step left it out on purpose. An object
+ * whose drift stays is never settled.
+ */
+export const baselineAfter = (step: Step, live: LiveObject, rules: Rules): Baseline => {
+  const { holds = [] } = step
+  const found = walk(sightOf(step, live, rules))
+  const isHeld = found.missing.some(({ at: place }) => isBelow(place, holds))
+  const whole = found.missing.every(({ at: place }) => isBelow(place, holds))
+  return { ownership: isHeld || found.added.length > 0 ? "" : live.ownership, whole }
+}
+
+const sightOf = (want: Want, live: LiveObject, rules: Rules): Sight => {
+  const entries = entriesOf(metadataOf(live).managedFields)
+  const tree = treeOf(want.desired, want, rules)
+  return { want, tree, entries, set: ownSet(entries), rules }
+}
+
+/** Only asked of objects that are not settled. */
+export const assess = (want: Want, live: LiveObject, rules: Rules): Assessment => {
+  const sight = sightOf(want, live, rules)
+  return live.applied === want.hash ? whileGitRests(sight, live) : whileGitMoves(sight)
+}

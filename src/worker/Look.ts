@@ -1,0 +1,177 @@
+/** The cluster's side of a sync: what is live, which of it drifted, and all that the plan has to know of that. */
+import { Clock, Effect } from "effect"
+import { probe } from "../apply/Prober.ts"
+import { Cache } from "../cache/Cache.ts"
+import { Claims } from "../cache/Claims.ts"
+import { Live, type LiveSnapshot } from "../cache/Live.ts"
+import type { GitError, KubeError, RenderError } from "../domain/errors.ts"
+import { formatGroupKind, formatRef, type ObjectKey, parseGroupKind } from "../domain/object.ts"
+import { ANNOTATION_APPROVE_PRUNE, type GitRepository } from "../domain/repository.ts"
+import type { Commit } from "../domain/source.ts"
+import type { RepositoryStatus } from "../domain/status.ts"
+import { Kube } from "../kube/Kube.ts"
+import { type Asked, isAsked, type Judged, judge, type Pair, unsettled } from "../plan/judge.ts"
+import { type LiveObject, withBaseline } from "../plan/live.ts"
+import { type Placed, placeAll } from "../plan/placement.ts"
+import type { PlanInput } from "../plan/plan.ts"
+import type { Rules } from "../plan/step.ts"
+import type { Rendered } from "../render/Render.ts"
+import { HashKey } from "./HashKey.ts"
+import { isApplied, type Journey, memoryFrom, rulesOf } from "./journey.ts"
+
+/** Objects judged between two breaths of the event loop. */
+const SLICE = 50
+
+export interface Seen {
+  readonly input: PlanInput
+  readonly placed: Placed
+}
+
+/** What a commit says, for the objects that Git changed while somebody else did. */
+export type RenderAt = (sha: string) => Effect.Effect<Rendered, GitError | RenderError>
+
+const namespacesOf = ({ metadata, spec }: GitRepository, rendered: Rendered) => [
+  ...new Set([
+    spec.targetNamespace ?? metadata.namespace,
+    ...rendered.objects.map(({ ref }) => ref.namespace).filter((name) => name !== ""),
+  ]),
+]
+
+interface Judgement {
+  readonly settled: ReadonlyArray<Judged>
+  readonly asked: ReadonlyArray<Asked>
+}
+
+/** A thousand walks at once would keep the event loop from everything else. */
+const judgeAll = Effect.fn("Look.judge")(function* (pairs: ReadonlyArray<Pair>, rules: Rules) {
+  const answers: Array<Judged | Asked> = []
+  for (const [i, [want, live]] of pairs.entries()) {
+    if (i % SLICE === SLICE - 1) yield* Effect.sleep(0)
+    const answer = judge(want, live, rules)
+    if (answer !== undefined) answers.push(answer)
+  }
+  const settled = answers.filter((answer): answer is Judged => !isAsked(answer))
+  return { settled, asked: answers.filter(isAsked) } satisfies Judgement
+})
+
+const withSettled = (
+  objects: ReadonlyMap<ObjectKey, LiveObject>,
+  settled: ReadonlyArray<Judged>,
+): ReadonlyMap<ObjectKey, LiveObject> => {
+  if (settled.length === 0) return objects
+  const after = new Map(objects)
+  for (const { key, ownership, whole } of settled) {
+    const live = after.get(key)
+    if (live !== undefined) after.set(key, withBaseline(live, { ownership, whole }))
+  }
+  return after
+}
+
+export const makeLook = Effect.gen(function* () {
+  const kube = yield* Kube
+  const live = yield* Live
+  const cache = yield* Cache
+  const claims = yield* Claims
+  const hashKey = yield* HashKey
+
+  const rulesFor = Effect.fnUntraced(function* (
+    { repository, key }: Journey,
+    status: RepositoryStatus | undefined,
+  ) {
+    const memory = (yield* cache.drift.get(key)) ?? memoryFrom(status)
+    return rulesOf(repository, claims.others(key), yield* Clock.currentTimeMillis, memory)
+  })
+
+  /** Documents whose hash is that of the live object; of none, nothing is known. */
+  const lastApplied = Effect.fnUntraced(function* (
+    { before }: Journey,
+    asked: ReadonlyArray<Asked>,
+    input: PlanInput,
+    status: RepositoryStatus | undefined,
+    renderAt: RenderAt,
+  ) {
+    const found = new Map<ObjectKey, string>()
+    const wanted = asked.filter(({ asks }) => asks.includes("lastApplied"))
+    const commits = [before?.commit.sha, status?.lastSyncedCommit, status?.lastAttemptedCommit]
+    for (const sha of new Set(commits)) {
+      if (sha === undefined || wanted.every(({ want }) => found.has(formatRef(want.ref)))) continue
+      const rendered = yield* Effect.option(renderAt(sha))
+      if (rendered._tag === "None") continue
+      const { wants } = placeAll({ ...input, desired: rendered.value.objects })
+      for (const { want, live: object } of wanted) {
+        const [last] = wants.get(formatRef(want.ref)) ?? []
+        if (last !== undefined && last.hash === object?.applied)
+          found.set(formatRef(want.ref), last.desired.json)
+      }
+    }
+    return found
+  })
+
+  /** The input with everything that is asked about what drifted; most syncs ask nothing. */
+  const investigate = Effect.fn("Look.investigate")(function* (
+    journey: Journey,
+    input: PlanInput,
+    placed: Placed,
+    renderAt: RenderAt,
+    status: RepositoryStatus | undefined,
+  ): Effect.fn.Return<PlanInput, KubeError> {
+    const { key, identity, repository } = journey
+    const first = yield* judgeAll(unsettled(placed, input.live, input.rules), input.rules)
+    yield* live.settle(key, first.settled)
+    const objects = withSettled(input.live.objects, first.settled)
+    if (first.asked.length === 0 || repository.spec.dryRun)
+      return { ...input, live: { ...input.live, objects } }
+    const { asked } = first
+    const { seen, ...probed } = yield* probe(kube, {
+      caller: identity,
+      owner: input.rules.owner,
+      asked,
+    })
+    const last = yield* lastApplied(journey, asked, input, status, renderAt)
+    const rules: Rules = { ...input.rules, evidence: { ...probed, lastApplied: last } }
+    const again = asked.map(({ want, live: object }): Pair => {
+      return [want, object ?? seen.get(formatRef(want.ref))]
+    })
+    const second = yield* judgeAll(
+      again.filter(([, object]) => object !== undefined),
+      rules,
+    )
+    yield* live.settle(key, second.settled)
+    const all = withSettled(new Map([...objects, ...seen]), second.settled)
+    return { ...input, rules, live: { ...input.live, objects: all } }
+  })
+
+  return Effect.fn("Look.look")(function* (
+    journey: Journey,
+    commit: Commit,
+    rendered: Rendered,
+    renderAt: RenderAt,
+  ) {
+    const { repository, key, route, identity } = journey
+    const status = (yield* cache.states.get(key)) ?? repository.status
+    const wanted = rendered.objects.map(({ ref }) => formatGroupKind(ref))
+    const kinds = [...new Set([...(status?.inventoryKinds ?? []), ...wanted])].map(parseGroupKind)
+    const snapshot: LiveSnapshot = yield* live.snapshot({
+      repository: key,
+      kinds,
+      freshness: route.freshness,
+      caller: identity,
+      namespaces: namespacesOf(repository, rendered),
+    })
+    const input: PlanInput = {
+      rules: yield* rulesFor(journey, status),
+      commit: commit.sha,
+      approvedPrune: repository.metadata.annotations?.[ANNOTATION_APPROVE_PRUNE],
+      desired: rendered.objects,
+      complete: rendered.failures.length === 0,
+      live: snapshot,
+      kinds: yield* kube.discovery(),
+      applied: (yield* cache.applied.get(key)) ?? new Map(),
+      settled: isApplied(repository, status, commit),
+      hashKey: yield* hashKey.get,
+    }
+    const placed = placeAll(input)
+    const seen = yield* investigate(journey, input, placed, renderAt, status)
+    return { input: seen, placed } satisfies Seen
+  })
+})

@@ -1,0 +1,81 @@
+/** One sync on its way: what its stages read, and what follows from that. Pure. */
+import { Duration } from "effect"
+import type { Worked } from "../cache/Cache.ts"
+import { SyncTimeout } from "../domain/errors.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { Commit, GitSource } from "../domain/source.ts"
+import type { RepositoryStatus } from "../domain/status.ts"
+import type { Others } from "../plan/claims.ts"
+import { driftKey, type Memory, NO_EVIDENCE } from "../plan/evidence.ts"
+import type { Rules } from "../plan/step.ts"
+import type { Identity } from "./identity.ts"
+import type { Route } from "./route.ts"
+import type { SyncRequest } from "./Syncer.ts"
+
+export interface Journey {
+  readonly request: SyncRequest
+  readonly repository: GitRepository
+  readonly key: string
+  readonly identity: Identity
+  readonly route: Route
+  readonly source: GitSource
+  readonly before: Worked | undefined
+  /** Milliseconds since the epoch: nothing that it saw of Git is older. */
+  readonly startedAt: number
+}
+
+/** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */
+export const sharedAnswer = ({ spec }: GitRepository): Duration.Duration =>
+  Duration.min(Duration.seconds(2), Duration.times(spec.interval, 0.1))
+
+export const rulesOf = (
+  { metadata, spec }: GitRepository,
+  others: Others,
+  now: number,
+  memory: Memory,
+): Rules => ({
+  owner: { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid },
+  policy: spec,
+  others,
+  now,
+  memory,
+  evidence: NO_EVIDENCE,
+})
+
+const timeOf = (text: string): number => {
+  const time = Date.parse(text)
+  return Number.isNaN(time) ? 0 : time
+}
+
+/** After a restart a status still tells since when something has drifted. */
+export const memoryFrom = (status: RepositoryStatus | undefined): Memory => ({
+  firstSeen: new Map(
+    (status?.drift ?? []).map(({ object, path, firstSeen }) => [
+      driftKey(object, path === undefined ? {} : { path }),
+      timeOf(firstSeen),
+    ]),
+  ),
+  heals: new Map(),
+})
+
+/** This spec of this commit was applied whole: what is absent now, somebody deleted. */
+export const isApplied = (
+  { metadata }: GitRepository,
+  status: RepositoryStatus | undefined,
+  commit: Commit,
+): boolean =>
+  status?.lastSyncedCommit === commit.sha &&
+  (status.conditions ?? []).some(
+    ({ type, reason, observedGeneration }) =>
+      type === "Ready" && reason === "Succeeded" && observedGeneration === metadata.generation,
+  )
+
+export const timedOut = (repository: GitRepository): SyncTimeout =>
+  new SyncTimeout({
+    code: "NOPEA-C005",
+    operation: "sync",
+    subject: keyOf(repository),
+    reason: `it took longer than spec.timeout (${Duration.format(repository.spec.timeout)})`,
+    fix: "see in the log which stage was slow; raise spec.timeout where the work is really that large",
+    disposition: "retry",
+  })
