@@ -1,5 +1,6 @@
 /** The branch's head at the server: one question for everybody who wants to know at the same time. */
-import { Clock, Duration, Effect, Result } from "effect"
+import { Duration, Effect, Result } from "effect"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { GitError } from "../domain/errors.ts"
 import type { CommitId } from "../domain/source.ts"
 import { askFor } from "./commands.ts"
@@ -17,7 +18,7 @@ const question = Effect.fnUntraced(function* (
 })
 
 const ask = Effect.fnUntraced(function* (session: Session, asked: Asked) {
-  const askedAt = yield* Clock.currentTimeMillis
+  const askedAt = yield* elapsedMillis
   asked.round += 1
   const { round } = asked
   const tip = yield* Effect.result(question(session))
@@ -34,7 +35,7 @@ export const askTip = Effect.fnUntraced(function* (
   maxAge: Duration.Duration,
 ): Effect.fn.Return<CommitId, GitError> {
   const asked = askedOf(session.mirror, session.ref)
-  const cameAt = yield* Clock.currentTimeMillis
+  const cameAt = yield* elapsedMillis
   const { answer: known, round } = asked
   const isYoung = ({ askedAt }: Answer) => cameAt - askedAt < Duration.toMillis(maxAge)
   if (known !== undefined && Result.isSuccess(known.tip) && isYoung(known)) {

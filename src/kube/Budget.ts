@@ -3,7 +3,8 @@
  * in turn, one of each key. Waiting is back-pressure (each worker's own concurrency is bounded), still the
  * places per key and the time in the queue have a limit. 429 halves the budget and pauses it; it grows back slowly.
  */
-import { Clock, Effect, type Scope } from "effect"
+import { Effect, type Scope } from "effect"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { KubeError } from "../domain/errors.ts"
 import type { Asked } from "./status.ts"
 import { crowded } from "./unanswered.ts"
@@ -110,7 +111,7 @@ const turn = (waiter: Waiter): Effect.Effect<void> =>
 
 const untilUnpaused = Effect.fnUntraced(function* (turns: Turns) {
   while (true) {
-    const left = turns.pausedUntil - (yield* Clock.currentTimeMillis)
+    const left = turns.pausedUntil - (yield* elapsedMillis)
     if (left <= 0) break
     yield* Effect.sleep(left)
   }
@@ -142,7 +143,7 @@ export const makeBudget = (
           return Effect.onExit(restore(inTurn), () => Effect.sync(() => turns.leave(waiter)))
         }),
       slowDown: Effect.fnUntraced(function* (pause) {
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* elapsedMillis
         const isFirst = !turns.isPaused
         turns.pause(now, pause)
         if (isFirst) yield* Effect.forkIn(untilUnpaused(turns), scope)
