@@ -6,7 +6,7 @@ import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
 import * as commands from "./commands.ts"
 import { type Fault, isFault } from "./failure.ts"
-import { discard, prepare, remember, sweep, trimShallow, weigh } from "./Mirrors.ts"
+import { discard, endReader, prepare, remember, sweep, trimShallow, weigh } from "./Mirrors.ts"
 import { parseLsRemote } from "./protocol.ts"
 import { absent, head, listing } from "./Reading.ts"
 import type { Session } from "./Session.ts"
@@ -57,13 +57,11 @@ const bounded = <A>(session: Session, fetch: Effect.Effect<A, GitError>, maxByte
 const fetchHead = Effect.fnUntraced(function* (
   session: Session,
   maxBytes: number,
-  isWhole: boolean,
+  how: commands.HowMuch,
 ): Effect.fn.Return<void, GitError> {
   const { mirror, mirrorRef, ref } = session
   yield* prepare(mirror)
-  const isUpdate = existsSync(join(mirror.folder, mirrorRef))
-  const kind = isWhole ? "everything" : isUpdate ? "update" : "first"
-  const args = commands.fetchHeadOf(ref, mirrorRef, kind)
+  const args = commands.fetchHeadOf(ref, mirrorRef, how)
   yield* Effect.catchIf(
     bounded(session, session.ask({ args }), maxBytes),
     (error) => isFault(error, "branchMissing"),
@@ -83,7 +81,7 @@ export const fetchBlobs = Effect.fnUntraced(function* (
   yield* Effect.catchIf(
     Effect.asVoid(bounded(session, fetch, maxBytes)),
     (error) => isFault(error, "gone"),
-    () => fetchHead(session, maxBytes, true),
+    () => fetchHead(session, maxBytes, "everything"),
   )
 })
 
@@ -123,13 +121,15 @@ export interface Fetched {
 /** One fetch of a head serves everybody who asked for it before it began. */
 const fetchHeadOnce = Effect.fnUntraced(function* (
   session: Session,
+  path: string,
   maxBytes: number,
   asked: number,
 ): Effect.fn.Return<void, GitError> {
   const { mirror, mirrorRef } = session
   if ((mirror.fetched.get(mirrorRef) ?? -1) >= asked) return
   const turn = mirror.begun++
-  yield* fetchHead(session, maxBytes, false)
+  const isUpdate = existsSync(join(mirror.folder, mirrorRef))
+  yield* fetchHead(session, maxBytes, isUpdate || path === "" ? "small" : "trees")
   mirror.fetched.set(mirrorRef, turn)
 })
 
@@ -139,13 +139,13 @@ const fetchAll = Effect.fnUntraced(function* (
   maxBytes: number,
   asked: number,
 ): Effect.fn.Return<Fetched, GitError> {
-  const { mirror, mirrorRef } = session
-  yield* fetchHeadOnce(session, maxBytes, asked)
-  const [commit, entries] = yield* Effect.mapError(
-    Effect.all([head(session), listing(session, mirrorRef, path)], { concurrency: 2 }),
-    (error) => (isFault(error, "gone") ? session.fail("corrupted", error.reason) : error),
-  )
+  const { mirror } = session
+  yield* fetchHeadOnce(session, path, maxBytes, asked)
+  const commit = yield* head(session)
   if (commit === undefined) return yield* session.fail("corrupted", "the fetched commit is missing")
+  const entries = yield* Effect.mapError(listing(session, commit.sha, path), (error) =>
+    isFault(error, "gone") ? session.fail("corrupted", error.reason) : error,
+  )
   mirror.listing = { commit: commit.sha, path, entries }
   yield* complete(session, path, maxBytes)
   const packs = yield* sweep(mirror)
@@ -186,6 +186,7 @@ export const consolidate = (
       const { repack: args, promisorSettings: settings } = commands
       const finished = yield* session.read({ args, settings, limit })
       if (finished.code !== 0) return yield* session.failOf(finished)
+      yield* session.mirror.turn.withPermit(endReader(session.mirror))
       yield* trimShallow(session.mirror)
     }),
   )

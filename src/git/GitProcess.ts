@@ -39,7 +39,7 @@ const tailOf = (stream: Readable): (() => string) => {
 }
 
 /** The group outlives its leader for as long as one of its processes runs. */
-const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
+export const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
   if (child.pid === undefined) return
   try {
     process.kill(-child.pid, signal)
@@ -47,6 +47,15 @@ const signalGroup = (child: ChildProcess, signal: NodeJS.Signals): void => {
     // ESRCH: the whole group is gone.
   }
 }
+
+/** A process and what it says besides its answers. */
+export interface Running {
+  readonly child: ChildProcess
+  readonly isClosed: () => boolean
+}
+
+/** How a process came to its end; its standard output is its owner's. */
+export type Ended = Omit<Finished, "stdout">
 
 const awaitClose = (running: Running): Effect.Effect<void> =>
   Effect.callback<void>((resume) => {
@@ -57,7 +66,7 @@ const awaitClose = (running: Running): Effect.Effect<void> =>
   }).pipe(Effect.interruptible, Effect.timeoutOption(FORCE_KILL_AFTER), Effect.asVoid)
 
 /** Asks, then forces whoever is left; one that left the group cannot hold the caller by a pipe. */
-const terminate = (running: Running): Effect.Effect<void> =>
+export const terminate = (running: Running): Effect.Effect<void> =>
   Effect.gen(function* () {
     if (running.isClosed()) return
     signalGroup(running.child, "SIGTERM")
@@ -67,52 +76,53 @@ const terminate = (running: Running): Effect.Effect<void> =>
     for (const stream of running.child.stdio) stream?.destroy()
   })
 
-interface Running {
-  readonly child: ChildProcess
-  readonly isClosed: () => boolean
-}
-
 const nothing = { code: -1, stdout: Buffer.alloc(0), stderr: "", trace: "" }
 
-const unstarted = (error: unknown): Finished => ({
+export const unstarted = (error: unknown): Finished => ({
   ...nothing,
   how: "unstarted",
   stderr: String(error),
 })
 
-const start = (command: GitCommand, done: (finished: Finished) => void): Running => {
-  const { env, maxBytes } = command
+/** In a group of its own. `onData` gets standard output as it comes; `onEnd` is called once. */
+export const launch = (
+  { args, env }: Pick<GitCommand, "args" | "env">,
+  onData: (chunk: Uint8Array) => void,
+  onEnd: (ended: Ended) => void,
+): Running => {
   const stdio = ["pipe", "pipe", "pipe", "pipe"] as const
-  const child = spawn("git", command.args, {
-    cwd: env["HOME"],
-    env,
-    detached: true,
-    stdio: [...stdio],
-  })
+  const child = spawn("git", args, { cwd: env["HOME"], env, detached: true, stdio: [...stdio] })
   let isClosed = false
-  child.on("error", (error) => {
+  const end = (ended: Ended): void => {
+    if (!isClosed) onEnd(ended)
     isClosed = true
-    done(unstarted(error))
-  })
+  }
+  child.on("error", (error) => end(unstarted(error)))
   const [stdin, out, err, extra] = child.stdio
-  const stdout: Uint8Array[] = []
-  let size = 0
   const stderr = tailOf(err as Readable)
   const trace = tailOf(extra as Readable)
-  out
-    ?.on("error", () => {})
-    .on("data", (chunk: Uint8Array) => {
-      size += chunk.length
-      if (size <= maxBytes) stdout.push(chunk)
-      else signalGroup(child, "SIGKILL")
-    })
-  stdin?.on("error", () => {}).end(command.stdin ?? "")
-  child.once("close", (code) => {
-    isClosed = true
-    const how = size > maxBytes ? "overflowed" : "exited"
-    done({ how, code: code ?? -1, stdout: Buffer.concat(stdout), stderr: stderr(), trace: trace() })
-  })
+  stdin?.on("error", () => {})
+  out?.on("error", () => {}).on("data", onData)
+  child.once("close", (code) =>
+    end({ how: "exited", code: code ?? -1, stderr: stderr(), trace: trace() }),
+  )
   return { child, isClosed: () => isClosed }
+}
+
+const start = (command: GitCommand, done: (finished: Finished) => void): Running => {
+  const stdout: Uint8Array[] = []
+  let size = 0
+  const take = (chunk: Uint8Array): void => {
+    size += chunk.length
+    if (size <= command.maxBytes) stdout.push(chunk)
+    else signalGroup(running.child, "SIGKILL")
+  }
+  const running = launch(command, take, (ended) => {
+    const how = size > command.maxBytes ? "overflowed" : ended.how
+    done({ ...ended, how, stdout: Buffer.concat(stdout) })
+  })
+  running.child.stdin?.end(command.stdin ?? "")
+  return running
 }
 
 const spawned = (command: GitCommand): Effect.Effect<Finished> =>
@@ -126,8 +136,15 @@ const spawned = (command: GitCommand): Effect.Effect<Finished> =>
     }
   })
 
-/** Never fails: what the end means is the caller's to say. Returns, or is interrupted, when the whole group is dead. */
-export const runGit = (command: GitCommand): Effect.Effect<Finished> =>
-  Effect.timeoutOption(spawned(command), command.limit).pipe(
+/** Ends, by force, what runs past its limit. */
+export const within = (
+  limit: Duration.Duration,
+  running: Effect.Effect<Finished>,
+): Effect.Effect<Finished> =>
+  Effect.timeoutOption(running, limit).pipe(
     Effect.map(Option.getOrElse((): Finished => ({ ...nothing, how: "timedOut" }))),
   )
+
+/** Never fails: what the end means is the caller's to say. Returns, or is interrupted, when the whole group is dead. */
+export const runGit = (command: GitCommand): Effect.Effect<Finished> =>
+  within(command.limit, spawned(command))

@@ -4,8 +4,9 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path"
 import { type Duration, Effect, RcMap, type Result, type Scope, Semaphore } from "effect"
 import type { GitError } from "../domain/errors.ts"
-import type { BlobId, CommitId, TreeEntry } from "../domain/source.ts"
+import type { BlobId, Commit, CommitId, TreeEntry } from "../domain/source.ts"
 import { gitError, reasonOf } from "./failure.ts"
+import type { Reader } from "./Reader.ts"
 
 /** What the server last said about one branch. */
 export interface Answer {
@@ -29,11 +30,17 @@ export interface Mirror {
   readonly writer: Semaphore.Semaphore
   /** Whoever reads takes one; taking all of them is the right to remove the folder. */
   readonly readers: Semaphore.Semaphore
+  /** Whoever talks to `reader`. */
+  readonly turn: Semaphore.Semaphore
+  /** The process that reads this mirror; ends by itself soon after its last question. */
+  reader?: Reader
   /** Counts how often the folder was thrown away, so that two who saw one fault throw once. */
   generation: number
   /** `ref path` whose blobs are all here; updates bring theirs along. */
   readonly complete: Set<string>
   readonly asked: Map<string, Asked>
+  /** The commits that the refs were last seen at. */
+  readonly heads: Map<string, Commit>
   /** Fetches of heads begun so far; by ref, which of them last succeeded: who asked before it began need not fetch. */
   begun: number
   readonly fetched: Map<string, number>
@@ -83,6 +90,10 @@ const removeFolder = async (folder: string): Promise<void> => {
   await rm(away, { recursive: true, force: true, maxRetries: 3 })
 }
 
+/** What it has open may be gone. */
+export const endReader = (mirror: Mirror): Effect.Effect<void> =>
+  Effect.suspend(() => mirror.reader?.end ?? Effect.void)
+
 /** By the holder of `writer` only; waits for readers. */
 export const discard = (mirror: Mirror): Effect.Effect<void, GitError> =>
   mirror.readers.withPermits(READERS)(
@@ -90,8 +101,12 @@ export const discard = (mirror: Mirror): Effect.Effect<void, GitError> =>
       mirror.generation += 1
       mirror.complete.clear()
       mirror.fetched.clear()
+      mirror.heads.clear()
       delete mirror.listing
-      return onDisk(() => removeFolder(mirror.folder))
+      return Effect.andThen(
+        endReader(mirror),
+        onDisk(() => removeFolder(mirror.folder)),
+      )
     }),
   )
 
@@ -156,6 +171,11 @@ export const remember = ({ complete }: Mirror, what: string): void => {
   complete.add(what)
 }
 
+export const rememberHead = ({ heads }: Mirror, ref: string, commit: Commit): void => {
+  if (heads.size >= MAX_REMEMBERED) heads.clear()
+  heads.set(ref, commit)
+}
+
 export type OpenMirror = (key: string) => Effect.Effect<Mirror, never, Scope.Scope>
 
 const newMirror = (folder: string): Mirror => ({
@@ -163,19 +183,24 @@ const newMirror = (folder: string): Mirror => ({
   caFile: `${folder}.ca`,
   writer: Semaphore.makeUnsafe(1),
   readers: Semaphore.makeUnsafe(READERS),
+  turn: Semaphore.makeUnsafe(1),
   generation: 0,
   complete: new Set(),
   begun: 0,
   fetched: new Map(),
   wanted: new Set(),
   asked: new Map(),
+  heads: new Map(),
 })
 
-const remove = ({ folder, caFile }: Mirror): Effect.Effect<void> =>
-  onDisk(async () => {
-    await removeFolder(folder)
-    await rm(caFile, { force: true })
-  }).pipe(Effect.tapError(Effect.logWarning), Effect.ignore)
+const remove = (mirror: Mirror): Effect.Effect<void> =>
+  Effect.andThen(
+    endReader(mirror),
+    onDisk(async () => {
+      await removeFolder(mirror.folder)
+      await rm(mirror.caFile, { force: true })
+    }),
+  ).pipe(Effect.tapError(Effect.logWarning), Effect.ignore)
 
 const isKey = (name: string): boolean => /^[0-9a-f]{64}$/u.test(name)
 

@@ -1,23 +1,28 @@
 /** Out of the mirror, without network: commits, listings, blobs. */
-import { existsSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
-import { checkObjects, lines, listTree, readObjects } from "./commands.ts"
+import { questions } from "./commands.ts"
 import { isFault } from "./failure.ts"
-import type { Entries } from "./Mirrors.ts"
-import { type Batch, parseBatch, parseCommit, parseTree } from "./protocol.ts"
-import type { Command, Session } from "./Session.ts"
+import { type Entries, rememberHead } from "./Mirrors.ts"
+import { type Batch, parseBatch, parseCommit } from "./protocol.ts"
+import type { Session } from "./Session.ts"
+import { flatten, type Item, parseTree } from "./tree.ts"
 
 const LISTING_BYTES = 2 ** 27
+const COMMIT_BYTES = 2 ** 20
+/** As many as git itself goes down. */
+const MAX_DEPTH = 2048
 
 /** A look into a sound mirror fails only over an object that is not there. */
 const look = Effect.fnUntraced(function* (
   session: Session,
-  command: Command,
+  text: string,
+  maxBytes: number,
 ): Effect.fn.Return<Buffer, GitError> {
-  const finished = yield* session.read(command)
+  const finished = yield* session.look(text, maxBytes)
   if (finished.code === 0) return finished.stdout
   const error = session.failOf(finished)
   return yield* isFault(error, "gone") ? error : session.fail("corrupted", error.reason)
@@ -29,34 +34,118 @@ export const present = Effect.fnUntraced(function* (
   names: ReadonlyArray<string>,
   maxBytes: number,
 ): Effect.fn.Return<Batch, GitError> {
-  const answer = yield* look(session, { args: readObjects, stdin: lines(names), maxBytes })
-  const parsed = parseBatch(answer)
+  const parsed = parseBatch(yield* look(session, questions("contents", names), maxBytes))
   if (!parsed.isWhole) return yield* session.fail("corrupted", "git's answer broke off")
   return parsed
 })
+
+/** The commit's id as the mirror keeps it for this branch; `undefined`: it was never fetched. */
+const storedHead = ({ mirror, mirrorRef }: Session): string | undefined => {
+  try {
+    return readFileSync(join(mirror.folder, mirrorRef), "latin1").trim()
+  } catch {
+    return undefined
+  }
+}
 
 /** The commit that the mirror last fetched for this branch. */
 export const head = Effect.fnUntraced(function* (
   session: Session,
 ): Effect.fn.Return<Commit | undefined, GitError> {
-  if (!existsSync(join(session.mirror.folder, session.mirrorRef))) return undefined
-  const { objects } = yield* present(session, [session.mirrorRef], 2 ** 20)
+  const { mirror, mirrorRef } = session
+  const stored = storedHead(session)
+  if (stored === undefined) return undefined
+  const known = mirror.heads.get(mirrorRef)
+  if (known?.sha === stored) return known
+  const { objects } = yield* present(session, [mirrorRef], COMMIT_BYTES)
   const [found] = objects
   if (found === undefined) return yield* session.fail("corrupted", "the branch's commit is missing")
-  return parseCommit(...found)
+  const commit = parseCommit(...found)
+  rememberHead(mirror, mirrorRef, commit)
+  return commit
 })
 
+type Trees = Map<string, ReadonlyArray<Item>>
+
+/** A blobless mirror has all trees: one that is missing is a fault of the mirror. */
+const readTrees = Effect.fnUntraced(function* (
+  session: Session,
+  ids: ReadonlyArray<string>,
+  maxBytes: number,
+): Effect.fn.Return<{ readonly trees: Trees; readonly bytes: number }, GitError> {
+  const { objects, missing } = yield* present(session, ids, maxBytes)
+  if (missing.length > 0) return yield* session.fail("corrupted", `tree ${missing[0]} is missing`)
+  const trees: Trees = new Map()
+  let bytes = 0
+  for (const [id, object] of objects) {
+    const items = parseTree(object)
+    if (items === undefined) return yield* session.fail("corrupted", `tree ${id} is broken`)
+    trees.set(id, items)
+    bytes += object.length
+  }
+  return { trees, bytes }
+})
+
+const rootOf = Effect.fnUntraced(function* (
+  session: Session,
+  commit: string,
+): Effect.fn.Return<string, GitError> {
+  const names = [commit, `${commit}^{tree}`]
+  const answer = yield* look(session, questions("info", names), COMMIT_BYTES)
+  const [first = "", second = ""] = answer.toString("latin1").split("\n")
+  if (first.endsWith(" missing")) return yield* session.fail("gone", `${commit} is not here`)
+  const [, root] = /^([0-9a-f]{40}) tree /u.exec(second) ?? []
+  return root ?? (yield* session.fail("corrupted", `the tree of ${commit} is missing`))
+})
+
+/** The tree at `path`; `undefined` where there is no directory. */
+const treeAt = Effect.fnUntraced(function* (
+  session: Session,
+  root: string,
+  path: string,
+): Effect.fn.Return<string | undefined, GitError> {
+  let at = root
+  for (const part of path === "" ? [] : path.split("/")) {
+    const { trees } = yield* readTrees(session, [at], LISTING_BYTES)
+    const next = trees.get(at)?.find(({ name, kind }) => name === part && kind === "tree")
+    if (next === undefined) return undefined
+    at = next.id
+  }
+  return at
+})
+
+/** Level by level, each tree once. */
+const treesBelow = Effect.fnUntraced(function* (
+  session: Session,
+  top: string,
+): Effect.fn.Return<Trees, GitError> {
+  const all: Trees = new Map()
+  let left = LISTING_BYTES
+  let wanted = [top]
+  for (let depth = 0; wanted.length > 0; depth++) {
+    if (depth > MAX_DEPTH) return yield* session.fail("pathRefused", "its folders are too deep")
+    const { trees, bytes } = yield* readTrees(session, wanted, left)
+    left -= bytes
+    for (const [id, items] of trees) all.set(id, items)
+    const below = [...trees.values()].flatMap((items) =>
+      items.flatMap(({ kind, id }) => (kind === "tree" && !all.has(id) ? [id] : [])),
+    )
+    wanted = [...new Set(below)]
+  }
+  return all
+})
+
+/** The entries of this commit below `path`. */
 export const listing = Effect.fnUntraced(function* (
   session: Session,
-  treeish: string,
+  commit: string,
   path: string,
 ): Effect.fn.Return<Entries, GitError> {
-  const args = listTree(treeish, path)
-  const entries = parseTree((yield* look(session, { args, maxBytes: LISTING_BYTES })).toString())
-  if (Result.isFailure(entries)) {
-    return yield* session.fail("pathRefused", `the commit holds ${entries.failure}`)
-  }
-  return entries.success.length === 0 && path !== "" ? undefined : entries.success
+  const top = yield* treeAt(session, yield* rootOf(session, commit), path)
+  if (top === undefined) return undefined
+  const entries = flatten(yield* treesBelow(session, top), top, path, LISTING_BYTES)
+  if (Result.isSuccess(entries)) return entries.success
+  return yield* session.fail(entries.failure.fault, entries.failure.reason)
 })
 
 /** Those that the mirror lacks. */
@@ -65,7 +154,7 @@ export const absent = Effect.fnUntraced(function* (
   blobs: ReadonlySet<BlobId>,
 ): Effect.fn.Return<ReadonlyArray<BlobId>, GitError> {
   if (blobs.size === 0) return []
-  const command = { args: checkObjects, stdin: lines(blobs), maxBytes: LISTING_BYTES }
-  const answers = (yield* look(session, command)).toString().split("\n")
-  return answers.flatMap((line) => (line.endsWith(" missing") ? [line.slice(0, -8)] : []))
+  const answer = yield* look(session, questions("info", blobs), LISTING_BYTES)
+  const lines = answer.toString("latin1").split("\n")
+  return lines.flatMap((line) => (line.endsWith(" missing") ? [line.slice(0, -8)] : []))
 })

@@ -8,6 +8,7 @@ import { DEFAULT_REST, type Fault, faultOf, gitError, type Place, reasonOf } fro
 import { type Finished, runGit } from "./GitProcess.ts"
 import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
 import { parseTrace } from "./protocol.ts"
+import { makeReaders } from "./Reader.ts"
 import { isBranchName, mirrorKey, mirrorRef, parseRemote, type Remote, shown } from "./url.ts"
 
 export interface Limits {
@@ -33,7 +34,9 @@ export interface Session {
   /** At the server: `refs/heads/<branch>`. */
   readonly ref: string
   readonly mirrorRef: string
-  /** Reads the mirror; the caller judges the exit code. */
+  /** Asks the mirror's reader, which answers in bytes; the caller judges the exit code. */
+  readonly look: (text: string, maxBytes: number) => Effect.Effect<Finished, GitError>
+  /** A command of its own on the mirror; the caller judges the exit code. */
   readonly read: (command: Command) => Effect.Effect<Finished, GitError>
   /** Speaks to the server; anything but success is an error. */
   readonly ask: (command: Command) => Effect.Effect<Finished, GitError>
@@ -43,7 +46,7 @@ export interface Session {
 
 /** Conversations with one host at a time: a provider limits by host, and a stalled host stalls only its own. */
 const PER_HOST = 8
-/** Looks into mirrors at a time: each is a process. */
+/** Looks into mirrors at a time: each keeps a process busy. */
 const LOCAL = 8
 const MAX_BYTES = 2 ** 24
 
@@ -111,6 +114,7 @@ export const makeSessions = Effect.fnUntraced(function* (
   limits: Limits,
 ): Effect.fn.Return<OpenSession, never, Scope.Scope> {
   const local = yield* Semaphore.make(LOCAL)
+  const lookInto = yield* makeReaders(limits.readTimeout)
   const hosts = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(PER_HOST) })
 
   const connect = (remote: Remote, mirror: Mirror, { credentials }: GitSource) => {
@@ -124,12 +128,13 @@ export const makeSessions = Effect.fnUntraced(function* (
         maxBytes: command.maxBytes ?? MAX_BYTES,
         limit: command.limit ?? limit,
       })
+    const locally = (running: Effect.Effect<Finished>) =>
+      mirror.readers.withPermit(local.withPermit(running))
     return {
+      look: (text: string, maxBytes: number) =>
+        mirror.turn.withPermit(locally(lookInto(mirror, env, { text, maxBytes }))),
       local: (command: Command) =>
-        run(command, environment.configured(command.settings ?? []), limits.readTimeout).pipe(
-          local.withPermit,
-          mirror.readers.withPermit,
-        ),
+        locally(run(command, environment.configured(command.settings ?? []), limits.readTimeout)),
       distant: (command: Command) => {
         const connection = { remote, credentials, caFile }
         const more = environment.networkEnvironment(connection, command.settings ?? [])
@@ -153,9 +158,9 @@ export const makeSessions = Effect.fnUntraced(function* (
     const run = connect(remote, mirror, source)
     const failing = { place, secrets: environment.secretsOf(credentials) }
 
-    const read = (command: Command) =>
+    const exited = (running: Effect.Effect<Finished>) =>
       Effect.filterOrFail(
-        run.local(command),
+        running,
         ({ how }) => how === "exited",
         (finished) => errorOf(finished, failing, 0),
       )
@@ -169,7 +174,8 @@ export const makeSessions = Effect.fnUntraced(function* (
       branch,
       ref: `refs/heads/${branch}`,
       mirrorRef: mirrorRef(branch),
-      read,
+      look: (text: string, maxBytes: number) => exited(run.look(text, maxBytes)),
+      read: (command: Command) => exited(run.local(command)),
       ask: (command: Command) => respectRest(mirror, host.withPermit(talk(command))),
       fail: (fault: Fault, reason: string) => gitError(fault, place, reason),
       failOf: (finished: Finished) => errorOf(finished, failing, 0),

@@ -10,22 +10,21 @@ const fetch = words(
 )
 
 /**
- * A first fetch takes no blob; an update takes the small ones that changed, and so needs one request.
+ * A first fetch takes no blob, unless all are wanted; then, and in an update, which holds what changed, the small
+ * ones come along, and one request is enough.
  * `everything` is for servers that give no object by its id.
  */
 const FILTERS = {
-  first: "--filter=blob:none",
-  update: "--filter=blob:limit=1m",
+  trees: "--filter=blob:none",
+  small: "--filter=blob:limit=1m",
   everything: "--no-filter --refetch",
 } as const
 
-export const fetchHeadOf = (
-  ref: string,
-  mirrorRef: string,
-  kind: keyof typeof FILTERS,
-): Arguments => [
+export type HowMuch = keyof typeof FILTERS
+
+export const fetchHeadOf = (ref: string, mirrorRef: string, howMuch: HowMuch): Arguments => [
   ...fetch,
-  ...words(FILTERS[kind]),
+  ...words(FILTERS[howMuch]),
   "--depth=1",
   "--",
   "origin",
@@ -41,16 +40,12 @@ export const fetchIdsSettings: Settings = [["fetch.negotiationAlgorithm", "noop"
 export const askFor = (ref: string): Arguments => [...words("ls-remote -q -- origin"), ref]
 export const askForBranches: Arguments = words("ls-remote -q --heads -- origin")
 
-/** `path` is normal; "" lists everything. */
-export const listTree = (treeish: string, path: string): Arguments => [
-  ...words("ls-tree -r -z --full-tree"),
-  treeish,
-  "--",
-  ...(path === "" ? [] : [`${path}/`]),
-]
+/** `contents` and `info` lines on standard input; `flush` has them answered. */
+export const readObjects: Arguments = words("cat-file --batch-command --buffer")
 
-export const readObjects: Arguments = words("cat-file --batch --buffer")
-export const checkObjects: Arguments = words("cat-file --batch-check --buffer")
+/** What a reader is asked: objects with their bytes, or only whether they are there. */
+export const questions = (kind: "contents" | "info", names: Iterable<string>): string =>
+  [...names].map((name) => `${kind} ${name}\n`).join("")
 
 export const repack: Arguments = words("repack -a -d -q")
 

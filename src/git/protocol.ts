@@ -1,6 +1,5 @@
-/** What git writes, as values: ls-remote, ls-tree -z, cat-file --batch, commits, and the headers of a curl trace. */
-import { Result } from "effect"
-import type { BlobId, Commit, CommitId, TreeEntry } from "../domain/source.ts"
+/** What git writes, as values: ls-remote, cat-file --batch, commits, and the headers of a curl trace. */
+import type { BlobId, Commit, CommitId } from "../domain/source.ts"
 
 const OID = "[0-9a-f]{40}(?:[0-9a-f]{24})?"
 const decoder = new TextDecoder()
@@ -17,38 +16,7 @@ export const parseLsRemote = (text: string): ReadonlyMap<string, CommitId> => {
   return refs
 }
 
-const MODES: Readonly<Record<string, TreeEntry["mode"]>> = {
-  "100644": "file",
-  "100664": "file",
-  "100755": "executable",
-  "120000": "symlink",
-  "160000": "submodule",
-}
-
-const ENTRY = new RegExp(`^(\\d{6}) (?:blob|commit) (${OID})\t(.+)$`, "su")
-
-/** A tree can be forged to name places outside it. */
-const staysInside = (path: string): boolean =>
-  path
-    .split("/")
-    .every((part) => part !== "" && part !== "." && part !== ".." && !/^\.git$/iu.test(part))
-
-/** `ls-tree -r -z`, in its own order (bytes of the path); fails with the offending record. */
-export const parseTree = (text: string): Result.Result<ReadonlyArray<TreeEntry>, string> => {
-  const entries: TreeEntry[] = []
-  for (const record of text.split("\0")) {
-    if (record === "") continue
-    const [, mode = "", blob = "", path = ""] = ENTRY.exec(record) ?? []
-    const kind = MODES[mode]
-    if (kind === undefined || !staysInside(path)) {
-      return Result.fail(JSON.stringify(record.slice(0, 200)))
-    }
-    entries.push({ path, blob, mode: kind })
-  }
-  return Result.succeed(entries)
-}
-
-/** Answers of one `cat-file --batch`, by object id; `missing` as they were asked for. */
+/** Answers of one `cat-file --batch-command`, by object id; `missing` as they were asked for. */
 export interface Batch {
   readonly objects: ReadonlyMap<BlobId, Uint8Array>
   readonly missing: ReadonlyArray<string>

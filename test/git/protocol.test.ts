@@ -1,4 +1,3 @@
-import { Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
@@ -6,7 +5,6 @@ import {
   parseCommit,
   parseLsRemote,
   parseTrace,
-  parseTree,
   parseVersion,
 } from "../../src/git/protocol.ts"
 
@@ -29,48 +27,7 @@ describe("ls-remote", () => {
   })
 })
 
-describe("ls-tree", () => {
-  const record = (mode: string, path: string): string =>
-    `${mode} ${mode === "160000" ? "commit" : "blob"} ${A}\t${path}\0`
-
-  it.each([
-    ["100644", "file"],
-    ["100664", "file"],
-    ["100755", "executable"],
-    ["120000", "symlink"],
-    ["160000", "submodule"],
-  ])("mode %s is a %s", (mode, kind) => {
-    const parsed = parseTree(record(mode, "a/b"))
-    expect(parsed).toEqual(Result.succeed([{ path: "a/b", blob: A, mode: kind }]))
-  })
-
-  it.each(["../x", "a/../x", "/etc/x", "a//x", "a/./x", ".git/hooks/x", "a/.GIT/config"])(
-    "a tree that names %j is refused",
-    (path) => {
-      expect(Result.isFailure(parseTree(record("100644", path)))).toBe(true)
-    },
-  )
-
-  it("an unknown mode and a broken record are refused", () => {
-    expect(Result.isFailure(parseTree(record("040000", "a")))).toBe(true)
-    expect(Result.isFailure(parseTree("100644 blob abc\0"))).toBe(true)
-  })
-
-  it("any harmless path comes back as it was", () => {
-    const part = fc
-      .string({ unit: "grapheme", minLength: 1 })
-      .filter((text) => !/[\0/]/u.test(text) && !/^(\.{1,2}|\.git)$/iu.test(text))
-    fc.assert(
-      fc.property(fc.array(fc.array(part, { minLength: 1 }), { maxLength: 5 }), (paths) => {
-        const names = paths.map((parts) => parts.join("/"))
-        const parsed = parseTree(names.map((name) => record("100644", name)).join(""))
-        expect(Result.getOrThrow(parsed).map(({ path }) => path)).toEqual(names)
-      }),
-    )
-  })
-})
-
-describe("cat-file --batch", () => {
+describe("cat-file --batch-command", () => {
   const object = (id: string, body: Uint8Array): Uint8Array =>
     Buffer.concat([bytes(`${id} blob ${body.length}\n`), body, bytes("\n")])
 

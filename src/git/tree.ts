@@ -1,0 +1,87 @@
+/** Tree objects as git stores them, and the listing that they make: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects */
+import { Result } from "effect"
+import type { TreeEntry } from "../domain/source.ts"
+
+export interface Item {
+  readonly name: string
+  readonly id: string
+  readonly kind: TreeEntry["mode"] | "tree" | "unknown"
+}
+
+const ID_BYTES = 20
+const TYPE = 0o170000
+
+const kindOf = (mode: number): Item["kind"] => {
+  switch (mode & TYPE) {
+    case 0o040000:
+      return "tree"
+    case 0o100000:
+      return (mode & 0o100) === 0 ? "file" : "executable"
+    case 0o120000:
+      return "symlink"
+    case 0o160000:
+      return "submodule"
+    default:
+      return "unknown"
+  }
+}
+
+/** `<octal mode> <name>\0<20 bytes of id>`, again and again; `undefined` where it is not that. */
+export const parseTree = (bytes: Uint8Array): ReadonlyArray<Item> | undefined => {
+  const tree = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const items: Item[] = []
+  for (let at = 0; at < tree.length; ) {
+    const space = tree.indexOf(0x20, at)
+    const end = tree.indexOf(0, space)
+    const next = end + 1 + ID_BYTES
+    const mode = space < 0 ? "" : tree.toString("latin1", at, space)
+    if (!/^[0-7]{1,7}$/u.test(mode) || end < 0 || next > tree.length) return undefined
+    const name = tree.toString("utf8", space + 1, end)
+    const id = tree.toString("hex", end + 1, next)
+    items.push({ name, id, kind: kindOf(Number.parseInt(mode, 8)) })
+    at = next
+  }
+  return items
+}
+
+/** A tree can be forged to name places outside it. */
+const staysInside = (name: string): boolean =>
+  name !== "" && name !== "." && name !== ".." && !name.includes("/") && !/^\.git$/iu.test(name)
+
+/** What an entry weighs besides its path: its mode and id, as `ls-tree` writes them. */
+const ENTRY_BYTES = 53
+
+export type Refusal = { readonly fault: "pathRefused" | "tooLarge"; readonly reason: string }
+
+const refuse = (fault: Refusal["fault"], reason: string) => Result.fail<Refusal>({ fault, reason })
+
+/**
+ * Everything below `root` in git's own order, the bytes of the path. `trees` has every tree below it. A few
+ * trees that hold one another many times make a listing without end: so it has a limit.
+ */
+export const flatten = (
+  trees: ReadonlyMap<string, ReadonlyArray<Item>>,
+  root: string,
+  path: string,
+  maxBytes: number,
+): Result.Result<ReadonlyArray<TreeEntry>, Refusal> => {
+  const entries: TreeEntry[] = []
+  let left = maxBytes
+  const walk = (id: string, before: string): Result.Result<void, Refusal> => {
+    for (const { name, id: blob, kind } of trees.get(id) ?? []) {
+      const place = before + name
+      left -= place.length + ENTRY_BYTES
+      if (left < 0) return refuse("tooLarge", `its listing is larger than ${maxBytes} bytes`)
+      if (kind === "unknown" || !staysInside(name)) {
+        return refuse("pathRefused", `the commit holds ${JSON.stringify(place.slice(0, 200))}`)
+      }
+      if (kind !== "tree") entries.push({ path: place, blob, mode: kind })
+      else {
+        const below = walk(blob, `${place}/`)
+        if (Result.isFailure(below)) return below
+      }
+    }
+    return Result.void
+  }
+  return Result.map(walk(root, path === "" ? "" : `${path}/`), () => entries)
+}
