@@ -41,17 +41,19 @@ const CommitEntry = Schema.Struct({
 
 const DriftEntry = Schema.Struct({
   object: Text.annotate({ description: "group/Kind/namespace/name" }),
-  type: Schema.Literals(["manual_drift", "conflict"]).annotate({
-    description: "`conflict`: Git changed the same field.",
+  type: Schema.Literals(["manual_drift", "conflict", "added", "deleted"]).annotate({
+    description:
+      "`manual_drift`: a field of Git was changed; `conflict`: and Git changed it too; `added`: Git does not say it; `deleted`: the object is gone.",
   }),
-  path: text("The field; absent where the object as a whole was deleted or created."),
+  path: text("The field; absent where it is the object as a whole."),
   manager: text("Field manager that took the field: who changed it."),
-  operation: text("`Update`, `Apply` or `Delete`."),
+  operation: text("`Update` or `Apply`."),
   subresource: text("Through which subresource it was changed."),
   time: time("When it was changed, as the cluster says."),
   firstSeen: Text.annotate({ description: "When it was noticed.", format: "date-time" }),
   action: Schema.Literals(["healed", "held", "left"]).annotate({
-    description: "What was done: `healed`, `held` (grace period or break-glass), `left` (policy).",
+    description:
+      "What becomes of it: `held` (grace period, break-glass, or healing failed), `left` (policy), `healed`.",
   }),
   until: time("When healing goes on."),
   reason: text("Why it is held or left."),

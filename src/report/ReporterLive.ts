@@ -3,13 +3,17 @@ import { isDeepStrictEqual } from "node:util"
 import { Clock, Effect, Layer, Result } from "effect"
 import type { Cache } from "../cache/Cache.ts"
 import { count } from "../domain/change.ts"
-import { keyOf } from "../domain/repository.ts"
-import { conditionOf, MAX_LISTED } from "../domain/status.ts"
+import type { SyncOutcome } from "../domain/outcome.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import { conditionOf, MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { failureEntry } from "./entries.ts"
-import { noticesOf } from "./events.ts"
+import { noticesOf, undelivered } from "./events.ts"
+import { Notifier, layer as notifierLayer } from "./Notifier.ts"
+import { type DriftNews, type Known, knownOf, newsOf } from "./news.ts"
 import { makeRecorder } from "./Recorder.ts"
 import { Reporter, type SyncReport } from "./Reporter.ts"
+import { keep } from "./rows.ts"
 import { logUnwritten, makeWriter, type News, type Target, type Told } from "./StatusWriter.ts"
 import { afterCrash, afterError, afterSync, whileSuspended, whileSyncing } from "./status.ts"
 import { line } from "./text.ts"
@@ -38,9 +42,10 @@ const logSync = Effect.fnUntraced(function* (report: SyncReport, { after }: Told
   const now = yield* Clock.currentTimeMillis
   const { repository, trigger, syncId, startedAt, outcome, retryIn } = report
   const ready = conditionOf(after, "Ready")
+  const isWell = ready?.status === "True" && conditionOf(after, "Drifted")?.reason !== "HealFailed"
   const isQuiet = Result.isSuccess(outcome) && outcome.success.result === "nothing"
   const calm = isQuiet ? Effect.logDebug : Effect.logInfo
-  yield* (ready?.status === "True" ? calm : Effect.logWarning)("sync finished").pipe(
+  yield* (isWell ? calm : Effect.logWarning)("sync finished").pipe(
     Effect.annotateLogs({
       repository: keyOf(repository),
       trigger: trigger.kind,
@@ -74,9 +79,56 @@ const logUnlisted = (
   )
 }
 
+/** What of drift is new, or what becomes of it; each is said once. */
+const logDrift = (
+  { repository, syncId }: SyncReport,
+  { changed, healed }: DriftNews,
+): Effect.Effect<void> => {
+  const shared = { repository: keyOf(repository), syncId }
+  const rows = [...changed, ...healed.map((deed) => ({ ...deed, action: "healed" }))]
+  return Effect.forEach(
+    rows.slice(0, MAX_LOGGED),
+    (row) => Effect.logInfo("drift").pipe(Effect.annotateLogs({ ...row, ...shared })),
+    { discard: true },
+  )
+}
+
+const MAX_ROWS = 5_000
+
 const make = Effect.gen(function* () {
   const writer = yield* makeWriter
   const record = yield* makeRecorder
+  const notifier = yield* Notifier
+  /** By uid; what is not known any more is taken from the status. */
+  const said = new Map<string, Known>()
+
+  const driftNews = (
+    { metadata: { uid } }: GitRepository,
+    before: RepositoryStatus,
+    outcome: SyncOutcome,
+    now: number,
+  ): DriftNews => {
+    const { known, news } = newsOf(said.get(uid) ?? knownOf(before), before, outcome, now)
+    keep(said, uid, known, MAX_ROWS)
+    return news
+  }
+
+  const notify = ({ repository }: SyncReport, { commit }: SyncOutcome, { appeared }: DriftNews) =>
+    repository.spec.healPolicy !== "notify" || appeared.length === 0
+      ? Effect.void
+      : notifier.send(repository, { commit: commit.sha, drift: appeared }, (why) =>
+          record(repository, [undelivered(why)]),
+        )
+
+  /** Where the sync got as far as to have an outcome: drift is said once, here and to whom it is to be told. */
+  const tellDrift = Effect.fnUntraced(function* (report: SyncReport, before: RepositoryStatus) {
+    const outcome = Result.getOrUndefined(report.outcome)
+    if (outcome === undefined) return undefined
+    const news = driftNews(report.repository, before, outcome, yield* Clock.currentTimeMillis)
+    yield* logDrift(report, news)
+    yield* notify(report, outcome, news)
+    return { outcome, news }
+  })
 
   /** Status first, then the events that its change is worth. */
   const tell = Effect.fnUntraced(function* (target: Target, news: News) {
@@ -88,11 +140,12 @@ const make = Effect.gen(function* () {
     syncing: (repository, { kind }) =>
       Effect.asVoid(writer.tell(repository, (before, at) => whileSyncing(before, kind, at))),
     finished: Effect.fn("Reporter.finished")(function* (report) {
-      const { repository, outcome } = report
+      const { repository } = report
       const told = yield* writer.tell(repository, (before, at) => afterSync(before, report, at))
       yield* logSync(report, told)
       yield* logUnlisted(report, told)
-      yield* record(repository, noticesOf(told.before, told.after, Result.getOrUndefined(outcome)))
+      const sync = yield* tellDrift(report, told.before)
+      yield* record(repository, noticesOf(told.before, told.after, sync))
     }),
     suspended: (repository) => tell(repository, whileSuspended),
     crashed: (repository, cause) => tell(repository, (before, at) => afterCrash(before, cause, at)),
@@ -112,4 +165,10 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Reporter, never, Kube | Cache> = Layer.effect(Reporter, make)
+/** Reports, and hands what is to be notified to `notifier`. */
+export const layerWith = (
+  notifier: Layer.Layer<Notifier, never, Kube>,
+): Layer.Layer<Reporter, never, Kube | Cache> =>
+  Layer.effect(Reporter, make).pipe(Layer.provide(notifier))
+
+export const layer: Layer.Layer<Reporter, never, Kube | Cache> = layerWith(notifierLayer)

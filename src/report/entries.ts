@@ -2,11 +2,9 @@
 import { Result } from "effect"
 import { type Action, count } from "../domain/change.ts"
 import type { Failure } from "../domain/errors.ts"
-import { formatRef } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { Commit } from "../domain/source.ts"
 import {
-  type DriftEntry,
   type FailureEntry,
   type HistoryEntry,
   MAX_HISTORY,
@@ -18,7 +16,7 @@ import {
 } from "../domain/status.ts"
 import type { SyncReport } from "./Reporter.ts"
 import { line, short } from "./text.ts"
-import { noted, ranked } from "./verdict.ts"
+import { ranked } from "./verdict.ts"
 
 /** What counts as having done something. */
 export const WRITES = ["created", "configured", "deleted", "healed"] as const
@@ -39,27 +37,6 @@ export const failureEntry = (failure: Failure): FailureEntry => {
 
 export const failureEntries = (failures: ReadonlyArray<Failure>): ReadonlyArray<FailureEntry> =>
   ranked(failures).slice(0, MAX_LISTED).map(failureEntry)
-
-/**
- * What somebody changed and the policy leaves so; where a sync failed, also what was known of objects that it did
- * not get to. `firstSeen` stays what it was.
- */
-export const driftEntries = (
-  { changes, failures }: SyncOutcome,
-  before: ReadonlyArray<DriftEntry>,
-  now: number,
-): ReadonlyArray<DriftEntry> => {
-  const known = new Map(before.map((entry) => [entry.object, entry]))
-  const looked = new Set(changes.map(({ ref }) => formatRef(ref)))
-  const found = noted(changes, "drifted").map(({ ref, note }): DriftEntry => {
-    const object = formatRef(ref)
-    const firstSeen = known.get(object)?.firstSeen ?? timeText(now)
-    const reason = line(note?.reason ?? "", 300)
-    return { object, type: "manual_drift", firstSeen, action: "left", reason }
-  })
-  const unseen = failures.length === 0 ? [] : before.filter(({ object }) => !looked.has(object))
-  return [...found, ...unseen]
-}
 
 export const commitEntry = (commit: Commit): Commit => ({
   ...commit,

@@ -1,6 +1,5 @@
 /** Which Kubernetes Events a change of status is worth: transitions, never states. Pure. */
 import { count } from "../domain/change.ts"
-import { formatRef } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import {
   type Condition,
@@ -8,7 +7,10 @@ import {
   conditionOf,
   type RepositoryStatus,
 } from "../domain/status.ts"
-import { WRITES, wroteAnything } from "./entries.ts"
+import { didText, fateText, healFailures, undoneText } from "./drift.ts"
+import { WRITES } from "./entries.ts"
+import type { DriftNews } from "./news.ts"
+import type { Undelivered } from "./notification.ts"
 import { line, MAX_MESSAGE, plural, short } from "./text.ts"
 
 export interface Notice {
@@ -42,34 +44,78 @@ const applied = ({ summary }: RepositoryStatus, { changes, commit }: SyncOutcome
   return { type: "Normal", reason: "Succeeded", message }
 }
 
+/** More than heals, which tell for themselves. */
+const wroteNews = ({ changes }: SyncOutcome): boolean =>
+  changes.some(({ action }) => action !== "healed" && WRITES.some((one) => one === action))
+
 const readiness = (
   before: RepositoryStatus,
   after: RepositoryStatus,
   outcome: SyncOutcome | undefined,
 ): ReadonlyArray<Notice> => {
   const isReady = conditionOf(after, "Ready")?.status === "True"
-  if (isReady && outcome !== undefined && wroteAnything(outcome)) return [applied(after, outcome)]
+  if (isReady && outcome !== undefined && wroteNews(outcome)) return [applied(after, outcome)]
   const news = newsOf(before, after, "Ready")
   if (news === undefined) return []
   const { reason, message } = news
   return [{ type: isReady || CALM.has(reason) ? "Normal" : "Warning", reason, message }]
 }
 
-const drift = (before: RepositoryStatus, after: RepositoryStatus): ReadonlyArray<Notice> => {
-  const news = newsOf(before, after, "Drifted")
-  if (news?.status !== "True") return []
-  return [{ type: "Warning", reason: news.reason, message: news.message }]
-}
-
 const named = (all: ReadonlyArray<string>, separator: string, more: string): string =>
   all.slice(0, NAMED).join(separator) + (all.length > NAMED ? more : "")
 
-const healed = ({ changes }: SyncOutcome): ReadonlyArray<Notice> => {
-  const objects = changes.filter((c) => c.action === "healed").map(({ ref }) => formatRef(ref))
-  if (objects.length === 0) return []
-  const names = named(objects, ", ", ` and ${objects.length - NAMED} more`)
-  const message = `put Git's state back on ${plural(objects.length, "object")}: ${names}`
+/** One notice for each of a few; a last one for all the others. */
+const some = (
+  notices: ReadonlyArray<Notice>,
+  others: (amount: string) => string,
+): ReadonlyArray<Notice> => {
+  const [last] = notices.slice(NAMED)
+  const more = notices.length - NAMED
+  if (last === undefined) return notices
+  return [...notices.slice(0, NAMED), { ...last, message: others(plural(more, "more object")) }]
+}
+
+/** By object: who changed what, and what becomes of it; or why it could not be put back. */
+const drifted = ({ appeared }: DriftNews, outcome: SyncOutcome): ReadonlyArray<Notice> => {
+  const failures = healFailures(outcome.changes)
+  const notices = [...Map.groupBy(appeared, ({ object }) => object)].map(([object, rows]) => {
+    const failed = failures.get(object)
+    const fate = [...new Set(rows.map(fateText))].slice(0, NAMED).join("; ")
+    return failed === undefined
+      ? { type: "Warning", reason: "DriftDetected", message: `${didText(rows)}; ${fate}` }
+      : { type: "Warning", reason: "HealFailed", message: failed }
+  }) satisfies ReadonlyArray<Notice>
+  const [found, failed] = ["DriftDetected", "HealFailed"].map((reason) =>
+    notices.filter((notice) => notice.reason === reason),
+  )
+  return [
+    ...some(found ?? [], (amount) => `${amount} drifted`),
+    ...some(failed ?? [], (amount) => `${amount} could not be put back`),
+  ]
+}
+
+/** One for all: it names who changed what, also where nothing was said before. */
+const healed = ({ healed: deeds, healedObjects }: DriftNews): ReadonlyArray<Notice> => {
+  if (healedObjects.length === 0) return []
+  const told = healedObjects.map((object) => {
+    const own = deeds.filter((deed) => deed.object === object)
+    return own.length === 0 ? `put back ${object}` : undoneText(own, "removed")
+  })
+  const message = named(told, "; ", `; and ${plural(told.length - NAMED, "more object")}`)
   return [{ type: "Normal", reason: "Healed", message }]
+}
+
+/** Break-glass begins and ends. */
+const glass = ({ suspended, resumed }: DriftNews): ReadonlyArray<Notice> => {
+  const notice = (reason: string, message: string): Notice => ({ type: "Normal", reason, message })
+  const began = [...suspended].map(([object, why]) => notice("HealSuspended", `${object}: ${why}`))
+  const ended = resumed.map((object) =>
+    notice("HealResumed", `${object}: nopea.io/suspend-heal holds no longer; it is healed again`),
+  )
+  return [
+    ...some(began, (amount) => `nopea.io/suspend-heal is set on ${amount}`),
+    ...some(ended, (amount) => `nopea.io/suspend-heal holds no longer on ${amount}`),
+  ]
 }
 
 /** Once per commit: the files stay as they are until the next one. */
@@ -82,14 +128,26 @@ const warned = (
   return [{ type: "Warning", reason: "ManifestWarning", message: `${short(sha)}: ${some}` }]
 }
 
-/** `outcome`: of the sync that changed it, where that got as far as to have one. */
+/** New drift that nobody was notified of. */
+export const undelivered = ({ code, reason, fix }: Undelivered): Notice => ({
+  type: "Warning",
+  reason: "NotifyFailed",
+  message: line(`${reason} [${code}]. Fix: ${fix}`, MAX_MESSAGE),
+})
+
+/** `sync`: what changed it, where that got as far as to have an outcome. */
 export const noticesOf = (
   before: RepositoryStatus,
   after: RepositoryStatus,
-  outcome?: SyncOutcome,
-): ReadonlyArray<Notice> =>
-  [
-    ...readiness(before, after, outcome),
-    ...drift(before, after),
-    ...(outcome === undefined ? [] : [...healed(outcome), ...warned(before, outcome)]),
-  ].map((notice) => ({ ...notice, message: line(notice.message, MAX_MESSAGE) }))
+  sync?: { readonly outcome: SyncOutcome; readonly news: DriftNews },
+): ReadonlyArray<Notice> => {
+  const of = (found: { readonly outcome: SyncOutcome; readonly news: DriftNews }) => [
+    ...drifted(found.news, found.outcome),
+    ...glass(found.news),
+    ...healed(found.news),
+    ...warned(before, found.outcome),
+  ]
+  return [...readiness(before, after, sync?.outcome), ...(sync === undefined ? [] : of(sync))].map(
+    (notice) => ({ ...notice, message: line(notice.message, MAX_MESSAGE) }),
+  )
+}

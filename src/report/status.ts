@@ -6,6 +6,7 @@ import { reconcileRequestOf } from "../domain/repository.ts"
 import {
   type ConditionNews,
   conditionOf,
+  type DriftEntry,
   MAX_LISTED,
   type Moment,
   type RepositoryStatus,
@@ -14,8 +15,16 @@ import {
 } from "../domain/status.ts"
 import type { TriggerKind } from "../domain/trigger.ts"
 import {
+  didText,
+  driftRows,
+  fateText,
+  healFailures,
+  isHealFailed,
+  listed,
+  objectsOf,
+} from "./drift.ts"
+import {
   commitEntry,
-  driftEntries,
   failureEntries,
   planEntries,
   summaryOf,
@@ -102,34 +111,40 @@ export const afterError = (
   return judged(status, verdictOfError(error, retryIn), at)
 }
 
+/** Names the first of them, and how many objects there are. */
+const driftedNews = (
+  rows: ReadonlyArray<DriftEntry>,
+  { changes }: SyncOutcome,
+): ConditionNews["Drifted"] => {
+  const first = rows.find(isHealFailed) ?? rows[0]
+  if (first === undefined)
+    return { status: "False", reason: "Succeeded", message: "the cluster is as Git says" }
+  const objects = objectsOf(rows).size
+  const deeds = rows.filter(({ object }) => object === first.object)
+  const told = healFailures(changes).get(first.object) ?? `${didText(deeds)}; ${fateText(first)}`
+  const message = `${told}${objects > 1 ? `; ${objects} objects in all` : ""}`
+  const reason = isHealFailed(first) ? "HealFailed" : "DriftDetected"
+  return { status: "True", reason, message: line(message, MAX_MESSAGE) }
+}
+
 /** What somebody saw who looked at every object. */
 const looked = (
   { plan: _, ...before }: RepositoryStatus,
   outcome: SyncOutcome,
   at: Moment,
 ): RepositoryStatus => {
-  const drift = driftEntries(outcome, before.drift ?? [], at.now)
-  const [first] = drift
-  const more = drift.length > 1 ? `; ${drift.length} objects in all` : ""
-  const Drifted: ConditionNews["Drifted"] =
-    first === undefined
-      ? { status: "False", reason: "Succeeded", message: "the cluster is as Git says" }
-      : {
-          status: "True",
-          reason: "DriftDetected",
-          message: `${first.object}: ${first.reason}${more}`,
-        }
+  const rows = driftRows(outcome, before.drift ?? [], at.now)
   const status: RepositoryStatus = {
     ...before,
     ...planEntries(outcome),
     inventoryKinds: outcome.inventoryKinds,
     resourceCount: outcome.resourceCount,
     appliedCount: outcome.appliedCount,
-    drift: drift.slice(0, MAX_LISTED),
-    driftedCount: drift.length,
+    drift: listed(rows, MAX_LISTED),
+    driftedCount: objectsOf(rows).size,
     suspendedCount: noted(outcome.changes, "suspended").length,
   }
-  return withConditions(status, { Drifted }, at)
+  return withConditions(status, { Drifted: driftedNews(rows, outcome) }, at)
 }
 
 const succeeded = (

@@ -1,5 +1,5 @@
 /** What a sync came to, in one phase, one reason and one sentence. Pure. */
-import type { Change, ChangeSet } from "../domain/change.ts"
+import { type Change, type ChangeSet, failuresOf } from "../domain/change.ts"
 import { type Failure, type SyncError, toFailure } from "../domain/errors.ts"
 import { isUntouched, type SyncOutcome } from "../domain/outcome.ts"
 import {
@@ -30,6 +30,16 @@ export const NOTE = {
 
 export const noted = (changes: ChangeSet, note: keyof typeof NOTE): ReadonlyArray<Change> =>
   changes.filter((change) => change.note?.code === NOTE[note])
+
+/** What the cluster was to get back, and did not. While it still waits for something, nothing failed. */
+export const isFailedHeal = ({ heals, action }: Change): boolean =>
+  heals === true && action === "failed"
+
+/** Those that keep the commit from being applied whole: a heal has no news from Git. */
+const ordinary = ({ changes, failures }: SyncOutcome): ReadonlyArray<Failure> => {
+  const heals = new Set(failuresOf(changes.filter((change) => change.heals === true)))
+  return failures.filter((failure) => !heals.has(failure))
+}
 
 /** Failures that somebody has to look at go before those that only wait. */
 export const ranked = (failures: ReadonlyArray<Failure>): ReadonlyArray<Failure> =>
@@ -101,14 +111,19 @@ const plannedText = ({ plan = [] }: RepositoryStatus): string => {
     : `${plan.length} or more objects`
 }
 
-/** `known`: of the objects, what this sync saw, else what was known before. */
+/**
+ * `known`: of the objects, what this sync saw, else what was known before. Where nothing failed but heals, Git's
+ * commit is applied whole: phase `Drifted`, and Ready stays `True`, as it does for drift that a policy leaves. The
+ * condition `Drifted` says what failed and the way out (`HealFailed`), and `failures` lists it.
+ */
 export const verdictOf = (
   known: RepositoryStatus,
   outcome: SyncOutcome,
   { repository, retryIn }: SyncReport,
 ): Verdict => {
-  const { commit, failures } = outcome
-  if (failures.length > 0) return verdictOfFailures(outcome, retryIn)
+  const { commit } = outcome
+  const failures = ordinary(outcome)
+  if (failures.length > 0) return verdictOfFailures({ ...outcome, failures }, retryIn)
   const good = { ready: "True", reason: "Succeeded", next: "settled" } as const
   if (repository.spec.dryRun) {
     const message = `dry run of ${short(commit.sha)}: ${plannedText(known)} would be written`

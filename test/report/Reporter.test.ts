@@ -319,7 +319,6 @@ describe("Kubernetes Events", () => {
           "1x Warning ApplyFailed",
           "1x Normal Succeeded",
           "1x Warning DriftDetected",
-          "1x Normal Succeeded",
           "1x Normal Healed",
         ])
       }),

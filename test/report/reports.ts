@@ -1,6 +1,7 @@
 // Sync reports for tests, in few words.
 import { Result } from "effect"
 import type { Action, Change } from "../../src/domain/change.ts"
+import type { Drift } from "../../src/domain/drift.ts"
 import { type Failure, GitError, type SyncError } from "../../src/domain/errors.ts"
 import type { SyncOutcome } from "../../src/domain/outcome.ts"
 import type { GitRepository } from "../../src/domain/repository.ts"
@@ -46,6 +47,75 @@ export const change = (text: string): Change => {
     ? { ref: ref(name), action, failure: failure() }
     : { ref: ref(name), action: action as Action }
 }
+
+/** `kubectl-edit` changed `spec.replicas` at the start, and it is left: what `over` does not say otherwise. */
+export const drift = (over: Partial<Drift> = {}): Drift => ({
+  type: "manual_drift",
+  path: "spec.replicas",
+  author: { manager: "kubectl-edit", operation: "Update", time: "2026-11-20T09:59:00Z" },
+  firstSeen: START,
+  action: "left",
+  reason: "spec.healPolicy is manual",
+  ...over,
+})
+
+/** A drift of which nobody knows the author, and nothing is said why. */
+export const anonymous = (over: Partial<Drift> = {}): Drift => {
+  const { author: _, reason: __, ...rest } = drift()
+  return { ...rest, ...over }
+}
+
+/** The object as a whole is gone. */
+export const deleted: Drift = { type: "deleted", firstSeen: START, action: "left" }
+
+const DRIFT_CODE = { left: "NOPEA-A055", glass: "NOPEA-A053" } as const
+
+/** An object left or held with its drifts. */
+export const heldDrift = (
+  name: string,
+  drifts: ReadonlyArray<Drift>,
+  why: keyof typeof DRIFT_CODE = "left",
+): Change => ({
+  ref: ref(name),
+  action: "held",
+  note: failure({
+    code: DRIFT_CODE[why],
+    reason: "nopea.io/suspend-heal (true) is set: incident 7",
+  }),
+  drift: drifts,
+})
+
+export const healedDrift = (name: string, drifts: ReadonlyArray<Drift>): Change => ({
+  ref: ref(name),
+  action: "healed",
+  drift: drifts.map((one) => ({ ...one, action: "healed" })),
+  heals: true,
+})
+
+export const failedHeal = (
+  name: string,
+  drifts: ReadonlyArray<Drift>,
+  over: Partial<Failure> = {},
+): Change => ({
+  ref: ref(name),
+  action: over.disposition === "wait" ? "waiting" : "failed",
+  failure: failure({ object: `apps/Deployment/shop/${name}`, ...over }),
+  drift: drifts.map((one) => ({ ...one, action: "healed" })),
+  heals: true,
+})
+
+/** Of a sync with these changes, and with the failures that are in them. */
+export const outcomeOf = (
+  commit: string,
+  changes: ReadonlyArray<Change>,
+  over: Partial<SyncOutcome> = {},
+): SyncOutcome =>
+  outcome(commit, "", {
+    changes,
+    failures: changes.flatMap((one) => one.failure ?? []),
+    resourceCount: changes.length,
+    ...over,
+  })
 
 export const outcome = (
   commit: string,
