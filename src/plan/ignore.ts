@@ -79,8 +79,32 @@ const means = ({ text, quoted }: Token, value: Json | undefined): boolean => {
   return !quoted && textOf(value) === text
 }
 
-const hasKeys = (segment: Segment, item: Json | undefined): boolean =>
-  segment.is === "keys" && segment.keys.every(([name, value]) => means(value, childOf(item, name)))
+/** How many keys the item has as they are asked for; 0 where one of them is something else. */
+const agreement = (
+  item: Json | undefined,
+  keys: ReadonlyArray<readonly [name: string, agrees: (value: Json) => boolean]>,
+): number => {
+  const told = keys.flatMap(([name, agrees]) => {
+    const value = childOf(item, name)
+    return value === undefined ? [] : [agrees(value)]
+  })
+  return told.every(Boolean) ? told.length : 0
+}
+
+type Keys = Parameters<typeof agreement>[1]
+
+/** Indices of the items meant: those that say the most of it; what an item leaves out may have a default. */
+const itemsWith = (list: ReadonlyArray<Json>, keys: Keys): ReadonlyArray<number> => {
+  const scores = list.map((item) => agreement(item, keys))
+  const best = Math.max(1, ...scores)
+  return scores.flatMap((score, index) => (score === best ? [index] : []))
+}
+
+const asked = (keys: ReadonlyArray<readonly [string, Token]>): Keys =>
+  keys.map(([name, value]) => [name, (said) => means(value, said)])
+
+const spelledKeys = (keys: JsonObject): Keys =>
+  Object.entries(keys).map(([name, value]) => [name, (said) => textOf(said) === textOf(value)])
 
 /** Where a segment leads from here. */
 const stepsOf = (segment: Segment, here: Json): ReadonlyArray<string | number> => {
@@ -91,10 +115,9 @@ const stepsOf = (segment: Segment, here: Json): ReadonlyArray<string | number> =
   const list = listOf(here)
   const indexed = indexOf(segment)
   if (indexed !== undefined) return indexed < list.length ? [indexed] : []
+  if (segment.is === "keys") return itemsWith(list, asked(segment.keys))
   return list.flatMap((item, index) =>
-    hasKeys(segment, item) || (segment.is === "member" && means(segment.member, item))
-      ? [index]
-      : [],
+    segment.is === "member" && means(segment.member, item) ? [index] : [],
   )
 }
 
@@ -154,19 +177,10 @@ export const ignoredIn = (
   return [...new Map(found.map((at) => [JSON.stringify(at), at])).values()]
 }
 
-/** Desired says what the element says; what the item leaves out may have a default. */
-const isItem = (item: Json, keys: JsonObject): boolean => {
-  const both = Object.keys(keys).filter((name) => childOf(item, name) !== undefined)
-  return (
-    both.length > 0 &&
-    both.every((name) => textOf(childOf(item, name) ?? null) === textOf(keys[name] ?? null))
-  )
-}
-
 const itemOf = (here: Json | undefined, element: string): Json | undefined => {
   if (element.startsWith("f:")) return childOf(here, element.slice(2))
   const keys = keysOf(element)
-  if (keys !== undefined) return listOf(here).find((item) => isItem(item, keys))
+  if (keys !== undefined) return listOf(here)[itemsWith(listOf(here), spelledKeys(keys))[0] ?? -1]
   const member = memberOf(element)
   if (member === undefined) return listOf(here)[Number(element.slice(2))]
   return listOf(here).find((item) => textOf(item) === textOf(member))
@@ -183,7 +197,11 @@ const names = (segment: Segment, element: string, here: Json | undefined): boole
     return item === undefined ? element === `i:${index}` : listOf(here)[index] === item
   }
   if (segment.is === "member") return means(segment.member, memberOf(element))
-  return hasKeys(segment, keysOf(element))
+  const said = keysOf(element)
+  return (
+    segment.is === "keys" &&
+    segment.keys.every(([name, value]) => means(value, childOf(said, name)))
+  )
 }
 
 const covers = (

@@ -142,6 +142,8 @@ const COVERED: ReadonlyArray<
   ["spec.containers[name=api].ports[protocol=UDP]", UDP, true],
   ["metadata.finalizers[=new]", ["f:metadata", "f:finalizers", 'v:"new"'], true],
   ["metadata.finalizers[=z]", ["f:metadata", "f:finalizers", 'v:"new"'], false],
+  ["spec.containers.image", SIDECAR, false],
+  ["spec.containers[=sidecar]", SIDECAR, false],
   ["/spec/replicas", [], false],
 ]
 

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { Json, JsonObject } from "../../src/domain/object.ts"
+import { keysOf } from "../../src/plan/fieldpath.ts"
 import { type FieldPath, formatPath, locate, valueAt } from "../../src/plan/fields.ts"
 import { difference, missing, pathAt } from "../../src/plan/ownership.ts"
 import { ownedTree, placesOf } from "./fieldTrees.ts"
@@ -174,9 +175,12 @@ const leavesOf = (set: JsonObject, path: FieldPath = []): ReadonlyArray<FieldPat
   return inner.flatMap(([element, node]) => leavesOf(node as JsonObject, [...path, element]))
 }
 
+/** Not null, and no key: whoever changes that changes which item it is. */
 const asked = (value: Json, path: FieldPath): boolean => {
   const at = locate(value, path)
-  return at !== undefined && valueAt(value, at) !== null
+  const keys = keysOf(path.at(-2) ?? "") ?? {}
+  const isKey = Object.hasOwn(keys, path.at(-1)?.slice(2) ?? "")
+  return at !== undefined && !isKey && valueAt(value, at) !== null
 }
 
 /** What stays when somebody takes the leaf: the nodes that it leaves empty go with it. */
