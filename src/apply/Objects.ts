@@ -32,8 +32,8 @@ import {
   writing,
 } from "./Requests.ts"
 
-/** How often one object is looked at again within a run. */
-const LOOKS = 4
+/** How often one object is looked at again within a run: a status that moves costs a heal one look each time. */
+const LOOKS = 8
 
 /**
  * Before an apply that must not leave others' fields behind: on an object that others made, and where a person added
