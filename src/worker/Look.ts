@@ -46,7 +46,7 @@ interface Judgement {
 const judgeAll = Effect.fn("Look.judge")(function* (pairs: ReadonlyArray<Pair>, rules: Rules) {
   const answers: Array<Judged | Asked> = []
   for (const [i, [want, live]] of pairs.entries()) {
-    if (i % SLICE === SLICE - 1) yield* Effect.sleep(0)
+    if (i % SLICE === SLICE - 1) yield* Effect.yieldNow
     const answer = judge(want, live, rules)
     if (answer !== undefined) answers.push(answer)
   }
