@@ -90,6 +90,8 @@ const exchange = (
         resume(Effect.succeed({ status, retryAfter: headers["retry-after"] }))
         cancel()
       },
+      onResponseData: () => {},
+      onResponseEnd: () => {},
       onResponseError: (_, error) => resume(Effect.fail(failureOf(receiver.url, error))),
     })
     return Effect.sync(cancel)

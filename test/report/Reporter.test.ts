@@ -13,11 +13,27 @@ import type { RepositoryStatus } from "../../src/domain/status.ts"
 import type { TriggerKind } from "../../src/domain/trigger.ts"
 import { Kube } from "../../src/kube/Kube.ts"
 import { unanswered } from "../../src/kube/unanswered.ts"
+import { Notifier } from "../../src/report/Notifier.ts"
 import { Reporter } from "../../src/report/Reporter.ts"
-import { layer as reporterLayer } from "../../src/report/ReporterLive.ts"
+import { layerWith, layer as reporterLayer } from "../../src/report/ReporterLive.ts"
 import { raw } from "../domain/repositories.ts"
 import * as KubeMemory from "../layers/KubeMemory.ts"
-import { change, failure, gitError, outcome, report, sha, type Told, untouched } from "./reports.ts"
+import {
+  change,
+  drift,
+  failedHeal,
+  failure,
+  gitError,
+  healedDrift,
+  heldDrift,
+  outcome,
+  outcomeOf,
+  report,
+  START,
+  sha,
+  type Told,
+  untouched,
+} from "./reports.ts"
 
 const NAME = { namespace: "shop", name: "web" }
 const EVENTS = KubeMemory.resourceType("v1", "Event")
@@ -44,6 +60,10 @@ interface World {
   readonly patches: () => number
   /** `2x Warning ApplyFailed`. */
   readonly events: () => ReadonlyArray<string>
+  /** `Warning DriftDetected: kubectl-edit changed …`. */
+  readonly said: () => ReadonlyArray<string>
+  /** Commits and objects that the notifier was handed. */
+  readonly notified: Array<readonly [commit: string, objects: ReadonlyArray<string>]>
   readonly finish: (result: Parameters<typeof report>[0], told?: Told) => Effect.Effect<void>
   readonly syncing: (kind: TriggerKind) => Effect.Effect<void>
 }
@@ -54,7 +74,12 @@ const world = (body: (w: World) => Effect.Effect<unknown, unknown>) => {
     const fields = fiber.getRef(References.CurrentLogAnnotations)
     log.push({ level: logLevel, message: Array.isArray(message) ? message[0] : message, fields })
   })
-  const layer = reporterLayer.pipe(
+  const notified: World["notified"] = []
+  const notifier = Layer.succeed(Notifier, {
+    send: (_, { commit, drift }) =>
+      Effect.sync(() => void notified.push([commit, drift.map(({ object }) => object)])),
+  })
+  const layer = layerWith(notifier).pipe(
     Layer.provideMerge(Layer.mergeAll(KubeMemory.layer, cacheLayer())),
   )
   return Effect.gen(function* () {
@@ -77,6 +102,8 @@ const world = (body: (w: World) => Effect.Effect<unknown, unknown>) => {
         memory.calls.filter(({ verb, options }) => verb === "jsonPatch" && options === "status")
           .length,
       events: () => memory.all(EVENTS).map((e) => `${e["count"]}x ${e["type"]} ${e["reason"]}`),
+      said: () => memory.all(EVENTS).map((e) => `${e["type"]} ${e["reason"]}: ${e["message"]}`),
+      notified,
       finish: (result, told = {}) =>
         reporter.finished(report(result, { repository: live(), ...told })),
       syncing: (kind) => reporter.syncing(live(), { kind }, "01J"),
@@ -457,6 +484,176 @@ describe("the log", () => {
         expect(beyond.map(({ fields }) => fields["object"])).toEqual(
           failures.slice(50).map(({ object }) => object),
         )
+      }),
+    ),
+  )
+})
+
+describe("drift", () => {
+  const NAMED = "apps/Deployment/shop/api"
+  const left = (...names: ReadonlyArray<string>) =>
+    outcomeOf(
+      "a",
+      names.map((name) => heldDrift(name, [drift()])),
+    )
+  const glass = (name: string) => heldDrift(name, [], "glass")
+  const quiet = (name: string) => change(`unchanged ${name}`)
+
+  it.effect("is told when it appears, with its author and what becomes of it, and once", () =>
+    world(({ finish, said }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created api, created web"))
+        for (let turn = 0; turn < 2; turn++)
+          yield* finish(outcomeOf("a", [...left("api").changes, quiet("web")]))
+        yield* finish(untouched("a"))
+        const again = { manager: "kubectl-edit", operation: "Update", time: "2026-11-20T11:00:00Z" }
+        yield* finish(
+          outcomeOf("a", [
+            heldDrift("api", [drift({ author: { ...again, operation: "Update" } })]),
+          ]),
+        )
+        yield* finish(left("api", "web"))
+        expect(said().filter((one) => one.includes("Drift"))).toEqual([
+          `Warning DriftDetected: kubectl-edit changed spec.replicas of ${NAMED}; it is left (spec.healPolicy is manual)`,
+          "Warning DriftDetected: kubectl-edit changed spec.replicas of apps/Deployment/shop/web; it is left (spec.healPolicy is manual)",
+        ])
+      }),
+    ),
+  )
+
+  it.effect("that is healed at once is told once, with its author", () =>
+    world(({ finish, said, log }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created api"))
+        const author = { manager: "kubectl-scale", operation: "Update", subresource: "scale" }
+        const scaled = drift({ author: { ...author, operation: "Update" } })
+        const added = drift({ type: "added", path: "spec.x" })
+        yield* finish(outcomeOf("a", [healedDrift("api", [scaled, added])]))
+        expect(said().slice(1)).toEqual([
+          `Normal Healed: put back spec.replicas of ${NAMED}, which kubectl-scale had changed; removed spec.x of ${NAMED}, which kubectl-edit had added`,
+        ])
+        const rows = log.filter(({ message }) => message === "drift").map(({ fields }) => fields)
+        expect(rows).toMatchObject([
+          { object: NAMED, path: "spec.replicas", manager: "kubectl-scale", action: "healed" },
+          { object: NAMED, path: "spec.x", type: "added", action: "healed" },
+        ])
+      }),
+    ),
+  )
+
+  it.effect("that waits is told twice: when it is seen, and when it is healed", () =>
+    world(({ finish, events }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created api"))
+        const held = drift({ action: "held", until: START + 300_000, reason: "grace" })
+        yield* finish(outcomeOf("a", [heldDrift("api", [held])]))
+        yield* finish(outcomeOf("a", [healedDrift("api", [drift()])]))
+        expect(events().slice(1)).toEqual(["1x Warning DriftDetected", "1x Normal Healed"])
+      }),
+    ),
+  )
+
+  it.effect("is in the log once, and again when its fate changes", () =>
+    world(({ finish, log, patches }) =>
+      Effect.gen(function* () {
+        const held = drift({ action: "held", until: START + 300_000, reason: "grace" })
+        for (let turn = 0; turn < 3; turn++)
+          yield* finish(outcomeOf("a", [heldDrift("api", [held])]))
+        expect(patches()).toBe(1)
+        yield* finish(left("api"))
+        const rows = log.filter(({ message }) => message === "drift")
+        expect(rows.map(({ level, fields }) => [level, fields["action"]])).toEqual([
+          ["Info", "held"],
+          ["Info", "left"],
+        ])
+        expect(rows[0]?.fields).toMatchObject({
+          repository: "shop/web",
+          object: NAMED,
+          path: "spec.replicas",
+          type: "manual_drift",
+          manager: "kubectl-edit",
+          operation: "Update",
+        })
+      }),
+    ),
+  )
+
+  it.effect("that cannot be healed is told as a transition, however often it is tried", () =>
+    world(({ finish, said, log }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created api"))
+        for (const reason of ["it is busy", "it is still busy"])
+          yield* finish(
+            outcomeOf("a", [failedHeal("api", [drift()], { reason, disposition: "retry" })]),
+            { retryIn: 1 },
+          )
+        expect(said().slice(1)).toEqual([
+          `Warning HealFailed: could not put back spec.replicas of ${NAMED}, which kubectl-edit had changed: it is busy [NOPEA-A004]. Fix: set spec.force, or rename the Job`,
+        ])
+        const syncs = log.filter(({ message }) => message === "sync finished")
+        expect(syncs.map(({ level }) => level)).toEqual(["Info", "Warn", "Warn"])
+        yield* finish(outcomeOf("a", [healedDrift("api", [drift()])]))
+        expect(said().at(-1)).toContain("Normal Healed: put back")
+      }),
+    ),
+  )
+
+  it.effect("of many objects makes a few events", () =>
+    world(({ finish, said }) =>
+      Effect.gen(function* () {
+        const names = Array.from({ length: 40 }, (_, at) => `api-${at}`)
+        yield* finish(left(...names))
+        expect(said().slice(1)).toHaveLength(4)
+        expect(said().at(-1)).toBe("Warning DriftDetected: 37 more objects drifted")
+      }),
+    ),
+  )
+
+  it.effect("is not told again after a restart", () =>
+    world(({ kube, live, finish, said }) =>
+      Effect.gen(function* () {
+        const all = outcomeOf("a", [heldDrift("api", [drift()]), glass("web")])
+        yield* finish(all)
+        const before = said()
+        yield* Effect.flatMap(Reporter, (fresh) =>
+          fresh.finished(report(all, { repository: live() })),
+        ).pipe(Effect.provide(reborn(kube)))
+        expect(said()).toEqual(before)
+      }),
+    ),
+  )
+
+  it.effect("that break-glass keeps is told when that begins and ends", () =>
+    world(({ finish, said, status }) =>
+      Effect.gen(function* () {
+        yield* finish(outcome("a", "created api"))
+        for (let turn = 0; turn < 2; turn++) yield* finish(outcomeOf("a", [glass("api")]))
+        expect(status().suspendedCount).toBe(1)
+        yield* finish(outcomeOf("b", [], { failures: [failure()] }))
+        for (let turn = 0; turn < 2; turn++) yield* finish(outcomeOf("a", [quiet("api")]))
+        expect(said().filter((one) => one.includes("Heal"))).toEqual([
+          `Normal HealSuspended: ${NAMED}: nopea.io/suspend-heal (true) is set: incident 7`,
+          `Normal HealResumed: ${NAMED}: nopea.io/suspend-heal holds no longer; it is healed again`,
+        ])
+      }),
+    ),
+  )
+
+  it.effect("is handed to the notifier once, under healPolicy notify only", () =>
+    world(({ memory, finish, notified }) =>
+      Effect.gen(function* () {
+        yield* finish(left("old"))
+        memory.edit(GIT_REPOSITORY, NAME, (o) => ({
+          ...o,
+          spec: { ...(o["spec"] as object), healPolicy: "notify", notifyRef: { name: "chat" } },
+        }))
+        for (let turn = 0; turn < 2; turn++) yield* finish(left("old", "api"))
+        yield* finish(outcomeOf("a", [quiet("old"), quiet("api")]))
+        yield* finish(left("api"))
+        expect(notified).toEqual([
+          [sha("a"), [NAMED]],
+          [sha("a"), [NAMED]],
+        ])
       }),
     ),
   )

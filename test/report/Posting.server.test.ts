@@ -1,0 +1,199 @@
+// What a receiver sees of a notification, and what becomes of each answer, over real connections.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+import { it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Redacted, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { describe, expect } from "vitest"
+import type { Undelivered } from "../../src/report/notification.ts"
+import { post } from "../../src/report/Posting.ts"
+
+interface Seen {
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly headers: IncomingMessage["headers"]
+  readonly body: string
+}
+
+type Answer = (response: ServerResponse) => void
+
+/** A server that remembers what it was sent; gone with the scope, however its connections hang. */
+const receiver = (answer: Answer) =>
+  Effect.gen(function* () {
+    const seen: Array<Seen> = []
+    const arrived = yield* Deferred.make<void>()
+    const open = { sockets: 0 }
+    const server = createServer((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () => {
+        const { method, url: path, headers } = request
+        seen.push({ method, path, headers, body: Buffer.concat(chunks).toString("utf8") })
+        Deferred.doneUnsafe(arrived, Effect.void)
+        answer(response)
+      })
+    })
+    const closed = new Promise<void>((resolve) => {
+      server.on("connection", (socket) => {
+        open.sockets += 1
+        socket.on("close", () => {
+          open.sockets -= 1
+          if (open.sockets === 0) resolve()
+        })
+      })
+    })
+    yield* Effect.acquireRelease(
+      Effect.promise(
+        () => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve())),
+      ),
+      () =>
+        Effect.promise(
+          () =>
+            new Promise<void>((resolve) => {
+              server.closeAllConnections()
+              server.close(() => resolve())
+            }),
+        ),
+    )
+    const { port } = server.address() as AddressInfo
+    const url = (path: string, host = "127.0.0.1") => new URL(`http://${host}:${port}${path}`)
+    return { seen, url, arrived: Deferred.await(arrived), closed: Effect.promise(() => closed) }
+  })
+
+const status =
+  (code: number, headers: Readonly<Record<string, string>> = {}): Answer =>
+  (response) => {
+    response.writeHead(code, headers)
+    response.end("hunter2 says the receiver")
+  }
+
+const failureOf = (url: URL): Effect.Effect<Undelivered | "delivered"> =>
+  Effect.map(Effect.result(post({ url }, "{}")), (result) =>
+    Result.isFailure(result) ? result.failure : "delivered",
+  )
+
+describe("a post", () => {
+  it.live("brings the body as JSON to the whole address, with the token", () =>
+    Effect.gen(function* () {
+      const { seen, url } = yield* receiver(status(202))
+      const token = Redacted.make("hunter2")
+      yield* post({ url: url("/hook/1?key=2"), token }, '{"text":"drift: ü"}')
+      expect(seen).toMatchObject([
+        {
+          method: "POST",
+          path: "/hook/1?key=2",
+          body: '{"text":"drift: ü"}',
+          headers: {
+            "content-type": "application/json",
+            authorization: "Bearer hunter2",
+            "content-length": "20",
+          },
+        },
+      ])
+      expect(seen[0]?.headers["user-agent"]).toMatch(/^nopea\//)
+    }),
+  )
+
+  it.live("without a token has no authorization", () =>
+    Effect.gen(function* () {
+      const { seen, url } = yield* receiver(status(200))
+      yield* post({ url: url("/") }, "{}")
+      expect(seen[0]?.headers.authorization).toBeUndefined()
+    }),
+  )
+
+  it.live("leaves no connection behind, also to a receiver that never ends its answer", () =>
+    Effect.gen(function* () {
+      const { url, closed } = yield* receiver((response) => {
+        response.writeHead(200)
+        response.write("and so on")
+      })
+      yield* post({ url: url("/") }, "{}")
+      yield* closed
+    }),
+  )
+
+  it.live("follows no redirect", () =>
+    Effect.gen(function* () {
+      const other = yield* receiver(status(200))
+      const { url } = yield* receiver(status(307, { location: other.url("/").href }))
+      expect(yield* failureOf(url("/"))).toMatchObject({
+        code: "NOPEA-D025",
+        disposition: "stall",
+        reason: `${url("/").host} answered 307: redirects are not followed`,
+      })
+      expect(other.seen).toEqual([])
+    }),
+  )
+
+  it.live("is refused with the status, and with no word of the answer or the address", () =>
+    Effect.gen(function* () {
+      const { url } = yield* receiver(status(503, { "retry-after": "7" }))
+      const failure = yield* failureOf(url("/hunter2?key=hunter2"))
+      expect(failure).toMatchObject({ disposition: "retry", retryAfter: 7000 })
+      expect(JSON.stringify(failure)).not.toContain("hunter2")
+    }),
+  )
+
+  it.live("says that nobody listens, or that the connection broke", () =>
+    Effect.gen(function* () {
+      const gone = yield* Effect.scoped(
+        Effect.map(receiver(status(200)), ({ url }) => url("/hunter2")),
+      )
+      const refused = yield* failureOf(gone)
+      expect(refused).toMatchObject({ code: "NOPEA-D026", disposition: "retry" })
+      expect(JSON.stringify(refused)).toContain("ECONNREFUSED")
+      expect(JSON.stringify(refused)).not.toContain("hunter2")
+      const { url } = yield* receiver((response) => response.destroy())
+      expect(yield* failureOf(url("/"))).toMatchObject({ code: "NOPEA-D026" })
+    }),
+  )
+
+  it.effect("is given up after ten seconds without an answer, and its connection closed", () =>
+    Effect.gen(function* () {
+      const { url, arrived, closed } = yield* receiver(() => {})
+      const failing = yield* Effect.forkChild(failureOf(url("/")))
+      yield* arrived
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* Fiber.join(failing)).toMatchObject({
+        code: "NOPEA-D026",
+        reason: `${url("/").host} did not answer: it took longer than 10s`,
+      })
+      yield* closed
+    }),
+  )
+
+  it.live("that is interrupted closes its connection", () =>
+    Effect.gen(function* () {
+      const { url, arrived, closed } = yield* receiver(() => {})
+      const posting = yield* Effect.forkChild(failureOf(url("/")))
+      yield* arrived
+      yield* Fiber.interrupt(posting)
+      yield* closed
+    }),
+  )
+})
+
+describe("an address of the node or its cloud", () => {
+  it.live.each([
+    "http://169.254.169.254/latest/meta-data",
+    "http://2852039166/",
+    "http://0xa9fea9fe/",
+    "http://[fe80::1]/",
+    "http://[fd00:ec2::254]/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://100.100.100.200/",
+  ])("%s is refused and never connected to", (address) =>
+    Effect.map(failureOf(new URL(address)), (failure) =>
+      expect(failure).toMatchObject({ code: "NOPEA-D024", disposition: "stall" }),
+    ),
+  )
+
+  it.live("a name is looked up for the connection itself", () =>
+    Effect.gen(function* () {
+      const { url, seen } = yield* receiver(status(204))
+      yield* post({ url: url("/", "localhost") }, "{}")
+      expect(seen).toHaveLength(1)
+    }),
+  )
+})
