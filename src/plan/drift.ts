@@ -145,7 +145,8 @@ const whileGitMoves = (sight: Sight): Assessment => {
   const last = rules.evidence.lastApplied.get(key)
   const whole = rules.evidence.whole.get(key) as unknown as Json | undefined
   const rest = { added: found.added, isDoubtful: false, whole: false }
-  if (set === undefined) return { ...rest, lost: found.missing.map((f) => plain(sight, f)) }
+  if (set === undefined)
+    return { ...rest, lost: found.missing.map((f) => ({ ...plain(sight, f), isConflict: true })) }
   if (last === undefined) {
     const held = found.missing.map((f) => plain(sight, f)).filter((f) => f.author !== undefined)
     return { ...rest, lost: held }
