@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import { GROUP, KIND, MAX_NAME, PLURAL, VERSION } from "./repository.ts"
 import { celOf } from "./rules.ts"
-import { RepositorySpec, SPEC_RULES } from "./spec.ts"
+import { RepositorySpec } from "./spec.ts"
+import { SPEC_RULES } from "./specRules.ts"
 import { RepositoryStatus } from "./status.ts"
 
 interface Node {

@@ -9,9 +9,12 @@ export interface Rule<A> {
 }
 
 /** What stands in the CRD below `x-kubernetes-validations`. */
-export const celOf = <A>(rule: Rule<A>): { readonly rule: string; readonly message: string } => ({
-  rule: rule.cel,
-  message: rule.message,
+export const celOf = ({
+  cel: rule,
+  message,
+}: Omit<Rule<never>, "holds">): { readonly rule: string; readonly message: string } => ({
+  rule,
+  message,
 })
 
 export const check = <A>(rule: Rule<A>): SchemaAST.Filter<A> =>

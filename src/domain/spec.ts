@@ -1,7 +1,8 @@
 /** What a GitRepository asks for: every field with its check, its default and its text for `kubectl explain`. */
 import { Exit, Schema } from "effect"
 import { goDuration } from "./duration.ts"
-import { avoids, check, Label, matches, Name, ReferenceName, type Rule } from "./rules.ts"
+import { avoids, check, Label, matches, Name, ReferenceName } from "./rules.ts"
+import { SPEC_RULES } from "./specRules.ts"
 
 /** The description belongs to the side that users write, so it goes in before any default. */
 const described = <S extends Schema.Top>(description: string, schema: S): S =>
@@ -217,29 +218,8 @@ export const RepositorySpec = Schema.Struct({
 })
 export interface RepositorySpec extends Schema.Schema.Type<typeof RepositorySpec> {}
 
-type Located = Pick<RepositorySpec, "url" | "secretRef">
-
-const LOOPBACK = /^http:\/\/(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(\/|$)/u
-const PLAIN_OR_TLS = /^(https?|file):\/\//u
-
-/** Rules over several fields of the spec. */
-export const SPEC_RULES: readonly [Rule<Located>, Rule<Located>] = [
-  {
-    cel: `!has(self.secretRef) || !self.url.startsWith('http://') || self.url.matches(r'${LOOPBACK.source}')`,
-    message:
-      "spec.secretRef over plain http would send the credentials in the clear: use https:// (or a loopback address)",
-    holds: ({ secretRef, url }) =>
-      secretRef === undefined || !url.startsWith("http://") || LOOPBACK.test(url),
-  },
-  {
-    cel: `has(self.secretRef) || self.url.matches(r'${PLAIN_OR_TLS.source}')`,
-    message:
-      "spec.secretRef is required with an ssh URL: name a Secret with identity and known_hosts",
-    holds: ({ secretRef, url }) => secretRef !== undefined || PLAIN_OR_TLS.test(url),
-  },
-]
-
 export const CheckedSpec = RepositorySpec.check(
   check<RepositorySpec>(SPEC_RULES[0]),
   check<RepositorySpec>(SPEC_RULES[1]),
+  check<RepositorySpec>(SPEC_RULES[2]),
 )

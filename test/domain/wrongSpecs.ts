@@ -72,6 +72,7 @@ export const WRONG: ReadonlyArray<Wrong> = [
   ["spec.pruneLimit", { pruneLimit: 1.5 }, /int|string|percentage/],
   ["spec.deletionPolicy", { deletionPolicy: "delete" }, /"Orphan"/],
   ["spec.healPolicy", { healPolicy: "automatic" }, /"auto"/],
+  ["spec.notifyRef", { healPolicy: "notify" }, /required with healPolicy notify/],
   ["spec.conflictPolicy", { conflictPolicy: "ours" }, /"git"/],
   ["spec.adopt", { adopt: "yes" }, /"Plain"/],
   ["spec.dryRun", { dryRun: "true" }, /boolean/],
@@ -105,5 +106,6 @@ export const RIGHT: ReadonlyArray<object> = [
   { branch: "feature/a-1.x_Ü", path: "deploy/..hidden/prod", ref: { semver: ">=1.2.0 <2.0.0" } },
   { path: "./deploy", ref: { commit: "4f".repeat(20) }, pruneLimit: 0, interval: "1h30m" },
   { ref: { tag: "v1.2.3" }, pruneLimit: "100%", healGracePeriod: "1.5h", dependsOn: ["base"] },
+  { healPolicy: "notify", notifyRef: ref("chat") },
   { ignore: [{ target: { kind: "Deployment" }, paths: ["/spec/replicas", "spec.replicas"] }] },
 ]
