@@ -86,6 +86,19 @@ const lister =
       }
     }).pipe(Effect.retry({ times: LIST_TRIES - 1, while: ({ status }) => status === 410 }))
 
+/** `keep` sees each page before the next one comes. */
+const thinLister =
+  (transport: Transport): Kube["Service"]["listMetadata"] =>
+  <A>(
+    caller: Caller,
+    type: ResourceType,
+    options?: ListOptions,
+    keep: (item: ObjectMetadata) => A = (item) => item as A,
+  ) => {
+    const form = { ...THIN, keep: (item: KubeObject) => keep(metadataOf(item)) }
+    return lister(transport, form)(caller, type, options)
+  }
+
 /** Text -> events; a line without end is bounded. */
 const decode =
   (asked: Asked, maxLine: number) =>
@@ -141,7 +154,7 @@ export const collections = (
   limits: WatchLimits,
 ): Pick<Kube["Service"], "list" | "listMetadata" | "watch" | "watchMetadata"> => ({
   list: lister(transport, WHOLE),
-  listMetadata: lister(transport, THIN),
+  listMetadata: thinLister(transport),
   watch: watcher(transport, WHOLE, limits),
   watchMetadata: watcher(transport, THIN, limits),
 })

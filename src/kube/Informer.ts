@@ -24,6 +24,7 @@ import {
 export interface Source<A> {
   readonly list: Effect.Effect<Listed<A>, KubeError>
   readonly watch: (resourceVersion: string) => Stream.Stream<WatchEvent<A>, KubeError>
+  readonly versionOf: (object: A) => string
 }
 
 export interface InformerOptions {
@@ -45,7 +46,7 @@ const backoff = (failures: number, { retryAfter = 0 }: KubeError): Effect.Effect
   jittered(Math.max(Math.min(FIRST_RETRY * 2 ** (failures - 1), LONGEST_RETRY), retryAfter))
 
 /** Never fails and never ends: what goes wrong is told, and tried again. Back-pressure: 256 events. */
-export const inform = <A extends ObjectMetadata>(
+export const inform = <A>(
   source: Source<A>,
   { relist = HOUR }: InformerOptions = {},
 ): Stream.Stream<InformerEvent<A>> =>
@@ -55,6 +56,9 @@ export const inform = <A extends ObjectMetadata>(
       // In a row; an event of a watch ends the row (a list does not: the watch after it may fail at once).
       let failures = 0
       let relistAt = 0
+
+      const versionAfter = (event: WatchEvent<A>): string =>
+        event.type === "BOOKMARK" ? event.resourceVersion : source.versionOf(event.object)
 
       const take = (input: InformerInput<A>): Effect.Effect<unknown> => {
         const next = step(state, input)
@@ -73,7 +77,7 @@ export const inform = <A extends ObjectMetadata>(
       const watch = Effect.fnUntraced(function* (resourceVersion: string) {
         const began = yield* Clock.currentTimeMillis
         const events = Stream.runForEach(source.watch(resourceVersion), (event) =>
-          take({ type: "event", event }),
+          take({ type: "event", event, at: versionAfter(event) }),
         )
         yield* Effect.timeoutOption(events, Math.max(0, relistAt - began))
         const now = yield* Clock.currentTimeMillis
@@ -107,7 +111,15 @@ export interface Informed extends ListOptions, InformerOptions {
   readonly type: ResourceType
 }
 
-const informing = <A extends ObjectMetadata>(
+/** What is kept of each object: page by page of a list, so that it is never held whole in its parsed form. */
+export interface Distilled<A> {
+  readonly keep: (object: ObjectMetadata) => A
+  readonly versionOf: (kept: A) => string
+}
+
+const versionOf = ({ metadata }: ObjectMetadata): string => metadata.resourceVersion ?? ""
+
+const informing = <A>(
   wanted: Informed,
   source: (kube: Kube["Service"]) => Source<A>,
 ): Stream.Stream<InformerEvent<A>, never, Kube> =>
@@ -120,14 +132,29 @@ export const informObjects = (
   informing(wanted, ({ list, watch }) => ({
     list: list(wanted.caller, wanted.type, wanted),
     watch: (resourceVersion) => watch(wanted.caller, wanted.type, { ...wanted, resourceVersion }),
+    versionOf,
+  }))
+
+const distil = <A>(event: WatchEvent<ObjectMetadata>, { keep }: Distilled<A>): WatchEvent<A> =>
+  event.type === "BOOKMARK" ? event : { type: event.type, object: keep(event.object) }
+
+/** What is kept of their metadata. */
+export const informDistilled = <A>(
+  wanted: Informed,
+  distilled: Distilled<A>,
+): Stream.Stream<InformerEvent<A>, never, Kube> =>
+  informing(wanted, ({ listMetadata, watchMetadata }) => ({
+    list: listMetadata(wanted.caller, wanted.type, wanted, distilled.keep),
+    watch: (resourceVersion) =>
+      Stream.map(
+        watchMetadata(wanted.caller, wanted.type, { ...wanted, resourceVersion }),
+        (event) => distil(event, distilled),
+      ),
+    versionOf: distilled.versionOf,
   }))
 
 /** Metadata only. */
 export const informMetadata = (
   wanted: Informed,
 ): Stream.Stream<InformerEvent<ObjectMetadata>, never, Kube> =>
-  informing(wanted, ({ listMetadata, watchMetadata }) => ({
-    list: listMetadata(wanted.caller, wanted.type, wanted),
-    watch: (resourceVersion) =>
-      watchMetadata(wanted.caller, wanted.type, { ...wanted, resourceVersion }),
-  }))
+  informDistilled(wanted, { keep: (object) => object, versionOf })

@@ -71,6 +71,14 @@ type Answer<A> = Effect.Effect<A, KubeError>
 
 type List<A> = (caller: Caller, type: ResourceType, options?: ListOptions) => Answer<Listed<A>>
 
+/** `keep` distils each item as its page comes in. */
+type ListMetadata = <A = ObjectMetadata>(
+  caller: Caller,
+  type: ResourceType,
+  options?: ListOptions,
+  keep?: (item: ObjectMetadata) => A,
+) => Answer<Listed<A>>
+
 type Watch<A> = (
   caller: Caller,
   type: ResourceType,
@@ -99,7 +107,7 @@ export class Kube extends Context.Service<
     ) => Answer<ObjectMetadata>
     /** Every page; starts over where a page token expired. */
     readonly list: List<KubeObject>
-    readonly listMetadata: List<ObjectMetadata>
+    readonly listMetadata: ListMetadata
     /** One watch connection, with bookmarks. Ends when the server ends it; fails with status 410 when expired. */
     readonly watch: Watch<KubeObject>
     readonly watchMetadata: Watch<ObjectMetadata>

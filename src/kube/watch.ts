@@ -6,7 +6,7 @@
 import { Result } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { KubeObject } from "../domain/object.ts"
-import type { Listed, ObjectMetadata, WatchEvent } from "./Kube.ts"
+import type { Listed, WatchEvent } from "./Kube.ts"
 import { refused } from "./response.ts"
 import type { Asked } from "./status.ts"
 import { garbage } from "./unanswered.ts"
@@ -57,11 +57,15 @@ export const decodeEvent = (
   return Result.fail(garbage(asked, "a line of the watch is no watch event"))
 }
 
-/** What an informer tells. `synced` is the whole truth: what it does not name is gone. */
+/** What an informer tells. `synced` is the whole truth as of a version: what it does not name is gone. */
 export type InformerEvent<A> =
   | { readonly type: "applied"; readonly object: A }
   | { readonly type: "deleted"; readonly object: A }
-  | { readonly type: "synced"; readonly objects: ReadonlyArray<A> }
+  | {
+      readonly type: "synced"
+      readonly objects: ReadonlyArray<A>
+      readonly resourceVersion: string
+    }
   /** Nothing changed up to this version: the watch is alive. */
   | { readonly type: "current"; readonly resourceVersion: string }
   /** It could not list or watch, and tries again in so many milliseconds; what was told before may be old. */
@@ -73,7 +77,8 @@ export type InformerState =
 
 export type InformerInput<A> =
   | { readonly type: "listed"; readonly list: Listed<A> }
-  | { readonly type: "event"; readonly event: WatchEvent<A> }
+  /** `at`: the version that the event brings the watch to. */
+  | { readonly type: "event"; readonly event: WatchEvent<A>; readonly at: string }
   /** The position is lost, or it is time to list anew. */
   | { readonly type: "expired" }
 
@@ -90,20 +95,17 @@ const watching = <A>(resourceVersion: string, event: InformerEvent<A>): Step<A> 
 })
 
 /** Law: a store that is replaced by `synced` and changed by `applied` and `deleted` ends as the server's. */
-export const step = <A extends ObjectMetadata>(
-  state: InformerState,
-  input: InformerInput<A>,
-): Step<A> => {
+export const step = <A>(state: InformerState, input: InformerInput<A>): Step<A> => {
   if (input.type === "expired") return { state: LISTING, events: [] }
-  if (input.type === "listed")
-    return watching(input.list.resourceVersion, { type: "synced", objects: input.list.items })
+  if (input.type === "listed") {
+    const { items: objects, resourceVersion } = input.list
+    return watching(resourceVersion, { type: "synced", objects, resourceVersion })
+  }
   if (state.at === "listing") return { state, events: [] }
-  const { event } = input
-  if (event.type === "BOOKMARK")
-    return watching(event.resourceVersion, { ...event, type: "current" })
+  const { event, at } = input
+  if (event.type === "BOOKMARK") return watching(at, { type: "current", resourceVersion: at })
   const { type, object } = event
-  const told = { type: type === "DELETED" ? "deleted" : "applied", object } as const
-  return watching(object.metadata.resourceVersion ?? "", told)
+  return watching(at, { type: type === "DELETED" ? "deleted" : "applied", object })
 }
 
 /** A failure that listing anew mends: the position expired, or what came made no sense. */

@@ -32,6 +32,8 @@ const applied = (name: string, version: string): WatchEvent<ObjectMetadata> => (
   object: meta(name, version),
 })
 
+const versionOf = ({ metadata }: ObjectMetadata): string => metadata.resourceVersion ?? ""
+
 type Watching = Queue.Queue<WatchEvent<ObjectMetadata>, KubeError | "end">
 
 /** A server that answers lists from a script and hands each watch to the test. */
@@ -41,6 +43,7 @@ const makeServer = (lists: ReadonlyArray<Listed<ObjectMetadata> | KubeError>) =>
     const calls: Array<string> = []
     const watches = yield* Queue.unbounded<Watching>()
     const source: Source<ObjectMetadata> = {
+      versionOf,
       list: Effect.suspend(() => {
         calls.push("list")
         const next = left.length > 1 ? left.shift() : left[0]
@@ -241,6 +244,7 @@ describe("an informer", () => {
     Effect.gen(function* () {
       let isOpen = false
       const source: Source<ObjectMetadata> = {
+        versionOf,
         list: Effect.succeed(listed("5")),
         watch: () =>
           Stream.unwrap(

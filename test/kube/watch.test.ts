@@ -103,6 +103,9 @@ interface Change {
   readonly event: WatchEvent<ObjectMetadata>
 }
 
+const eventOf = ({ event, version }: Change) =>
+  ({ type: "event", event, at: String(version) }) as const
+
 /** A server's side of the story: its store at each version, and the changes between. */
 class History {
   readonly store = new Map<string, number>()
@@ -172,7 +175,7 @@ class Client {
       return true
     }
     const change = this.server.after(this.state.resourceVersion)
-    if (change !== undefined) this.take({ type: "event", event: change.event })
+    if (change !== undefined) this.take(eventOf(change))
     return change !== undefined
   }
 
@@ -182,6 +185,7 @@ class Client {
     this.take({
       type: "event",
       event: { type: "BOOKMARK", resourceVersion: String(this.server.version) },
+      at: String(this.server.version),
     })
   }
 }
@@ -205,7 +209,7 @@ describe("the informer's states", () => {
             else if (what === "bookmark") client.bookmark()
             else if (what === "expire") client.take({ type: "expired" })
             else if (client.state.at === "listing" && server.changes[0])
-              client.take({ type: "event", event: server.changes[0].event })
+              client.take(eventOf(server.changes[0]))
           }
           while (client.advance());
           expect(client.store).toEqual(server.store)
@@ -220,6 +224,7 @@ describe("the informer's states", () => {
     const after = step(listed.state, {
       type: "event",
       event: { type: "BOOKMARK", resourceVersion: "8" },
+      at: "8",
     })
     expect(after).toEqual({
       state: { at: "watching", resourceVersion: "8" },
