@@ -72,7 +72,7 @@ const workersLayer = (config: Config, leader: Leader.Leader["Service"]) =>
   Supervisor.layer({ drainTimeout: drainTimeout(config, leader) }).pipe(
     Layer.provideMerge(Sync.layer(config)),
     Layer.provide([Applier.layer, Credentials.layer, HashKey.layer(config.namespace)]),
-    Layer.provideMerge(Layer.mergeAll(LiveIndex.layer, ReporterLive.layer)),
+    Layer.provideMerge(Layer.mergeAll(LiveIndex.layer(config), ReporterLive.layer)),
     Layer.provideMerge(Cache.layer()),
   )
 

@@ -142,6 +142,13 @@ export const SETTINGS = {
     description: "a mirror larger than this is fetched anew",
     parse: bytes,
   }),
+  watchSecrets: setting({
+    env: "NOPEA_WATCH_SECRETS",
+    fallback: "false",
+    description:
+      "notice edits of Secrets at once (needs list and watch of Secrets everywhere), not only when reconciling",
+    parse: flag,
+  }),
   logLevel: setting({
     env: "NOPEA_LOG_LEVEL",
     fallback: "info",

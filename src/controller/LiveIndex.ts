@@ -1,160 +1,222 @@
-/** The live index by metadata lists: one list per kind and repository, kept up to date by our own writes. */
-import { Effect, Layer } from "effect"
+/** The live index: what repositories name is watched, kept up to date by our own writes, and listed where need be. */
+import { Clock, Duration, Effect, Layer, type Scope } from "effect"
 import { Live, type LiveQuery, type LiveSnapshot } from "../cache/Live.ts"
 import type { KubeError } from "../domain/errors.ts"
-import { formatGroupKind, formatRef, type GroupKind, type ObjectKey } from "../domain/object.ts"
-import {
-  type Discovery,
-  Kube,
-  type Listed,
-  type ObjectMetadata,
-  type ResourceType,
-} from "../kube/Kube.ts"
+import { formatGroupKind, type GroupKind } from "../domain/object.ts"
+import { type Discovery, Kube, type ResourceType } from "../kube/Kube.ts"
 import { isUnreadable } from "../plan/kinds.ts"
-import {
-  inherited,
-  LABEL_REPOSITORY,
-  LABEL_REPOSITORY_NAMESPACE,
-  type LiveObject,
-  liveObject,
-  withBaseline,
-} from "../plan/live.ts"
+import { isFatal, type Lister, listKind, SECRET } from "./KindList.ts"
+import { type KindWatches, makeKindWatches, viewOf } from "./KindWatch.ts"
+import { LiveStore } from "./LiveStore.ts"
+import { TRUSTED_FOR, type Way, wayOf } from "./liveRows.ts"
 
 const AT_ONCE = 8
+/** A first list that takes longer is not waited for. */
+const FIRST_LIST = Duration.seconds(10)
+/** A kind that nobody named for one to two of these is watched no longer. */
+const LINGER = Duration.seconds(30)
 
-interface Known {
-  readonly objects: Map<ObjectKey, LiveObject>
-  /** Kinds that were listed whole. */
-  readonly listed: Set<string>
+export interface LiveIndexOptions {
+  /** Off: Secrets are listed only, as the repository's account. */
+  readonly watchSecrets?: boolean
 }
 
-/** Resource versions are integers that grow. https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions */
-const isNewer = (a: string, b: string): boolean =>
-  /^\d+$/u.test(a) && /^\d+$/u.test(b) && BigInt(a) > BigInt(b)
-
-/** Without the uid: a GitRepository that was created anew still sees what its earlier life applied. */
-const selectorOf = (repository: string): string => {
-  const [namespace, name] = repository.split("/")
-  return `${LABEL_REPOSITORY}=${name},${LABEL_REPOSITORY_NAMESPACE}=${namespace}`
+interface Parts extends Lister {
+  readonly watches: KindWatches
+  /** Kinds of the last snapshot of each repository. */
+  readonly named: Map<string, ReadonlySet<string>>
+  /** For which repositories a kind was listed whole. */
+  readonly listed: Map<string, Set<string>>
+  /** When discovery was asked anew last. */
+  discoveredAt: number
 }
 
-/** Takes a whole list of one kind in; what we wrote after it was made stays. */
-const replace = (known: Known, type: ResourceType, list: Listed<ObjectMetadata>): void => {
-  const kind = formatGroupKind(type)
-  for (const [key, object] of known.objects) {
-    const isOlder = !isNewer(object.resourceVersion, list.resourceVersion)
-    if (formatGroupKind(object.ref) === kind && isOlder) known.objects.delete(key)
-  }
-  for (const { metadata } of list.items) keep(known, liveObject(type, metadata))
-  known.listed.add(kind)
+interface Look {
+  readonly parts: Parts
+  readonly query: LiveQuery
 }
 
-const keep = (known: Known, object: LiveObject): void => {
-  const key = formatRef(object.ref)
-  const old = known.objects.get(key)
-  if (old === undefined || !isNewer(old.resourceVersion, object.resourceVersion)) {
-    known.objects.set(key, inherited(object, old))
-  }
+const mayWatch = ({ watchSecrets }: Parts, type: ResourceType): boolean =>
+  type.verbs.includes("watch") && (watchSecrets || formatGroupKind(type) !== SECRET)
+
+const remember = ({ parts, query }: Look, kind: string, isWhole: boolean): boolean => {
+  const repositories = parts.listed.get(kind) ?? new Set()
+  parts.listed.set(kind, repositories)
+  if (isWhole) repositories.add(query.repository)
+  else repositories.delete(query.repository)
+  if (isWhole) parts.watches.get(kind)?.dropped.delete(query.repository)
+  return isWhole
 }
 
-const clear = (known: Known, kind: string): void => {
-  for (const [key, object] of known.objects) {
-    if (formatGroupKind(object.ref) === kind) known.objects.delete(key)
-  }
-  known.listed.delete(kind)
-}
-
-/** Only a server that cannot be reached, or asks for patience, fails the whole snapshot. */
-const isFatal = (error: KubeError): boolean => error.status === 0 || error.status === 429
-
-type Listing = "whole" | "unknown"
-
-const listKind = (
-  kube: Kube["Service"],
-  known: Known,
-  type: ResourceType,
-  repository: string,
-): Effect.Effect<Listing, KubeError> =>
-  kube.listMetadata({ budget: repository }, type, { labelSelector: selectorOf(repository) }).pipe(
-    Effect.map((list): Listing => {
-      replace(known, type, list)
-      return "whole"
-    }),
+/** Whether the kind is known whole; where it is not, the next look asks again. */
+const listed = (look: Look, type: ResourceType): Effect.Effect<boolean, KubeError> =>
+  listKind(look.parts, look.query, type).pipe(
+    Effect.as(true),
     Effect.catchIf(
       (error) => !isFatal(error),
-      () => Effect.succeed<Listing>("unknown"),
+      () => Effect.succeed(false),
     ),
+    Effect.map((isWhole) => remember(look, formatGroupKind(type), isWhole)),
   )
 
 /** A kind that complete discovery does not have holds nothing; one that could not be read is unknown. */
-const absent = (discovery: Discovery, known: Known, kind: GroupKind): Listing => {
-  if (isUnreadable(discovery.incomplete, kind.group)) return "unknown"
-  clear(known, formatGroupKind(kind))
-  return "whole"
-}
+const absent = Effect.fnUntraced(function* (
+  { parts, query }: Look,
+  { incomplete }: Discovery,
+  kind: GroupKind,
+) {
+  if (isUnreadable(incomplete, kind.group)) return false
+  const name = formatGroupKind(kind)
+  parts.listed.delete(name)
+  yield* parts.watches.end(name)
+  parts.store.clear(name, query.repository)
+  return true
+})
 
-/** Looks anew when told to, and where a kind is not known: it may have come since. */
-const discover = (
-  kube: Kube["Service"],
-  kinds: ReadonlyArray<GroupKind>,
-  freshness: LiveQuery["freshness"],
-): Effect.Effect<Discovery, KubeError> =>
-  freshness !== "known"
-    ? kube.discovery("refresh")
-    : Effect.filterOrElse(
-        kube.discovery(),
-        (discovery) => kinds.every((kind) => discovery.find(kind) !== undefined),
-        () => kube.discovery("refresh"),
-      )
+const wayFor = ({ parts, query }: Look, kind: string): Effect.Effect<Way> =>
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const watch = parts.watches.get(kind)
+    const view = watch && viewOf(watch, query.repository)
+    const wasListed = parts.listed.get(kind)?.has(query.repository) === true
+    return wayOf(query.freshness, view, wasListed, now)
+  })
+
+/** A watch that begins here lists after it was asked: that is as new as any list. */
+const fetchKind = Effect.fnUntraced(function* (look: Look, type: ResourceType) {
+  const { parts, query } = look
+  const kind = formatGroupKind(type)
+  const before = parts.watches.get(kind)
+  const isMeant = !query.isPassing && mayWatch(parts, type)
+  const watch = isMeant ? parts.watches.ensure(type) : before
+  const isNew = watch !== before
+  if (isNew) parts.listed.delete(kind)
+  const asked: Look = isNew ? { ...look, query: { ...query, freshness: "fresh" } } : look
+  const way = yield* wayFor(asked, kind)
+  if (way === "kept") return true
+  if (way === "list" || watch === undefined) return yield* listed(look, type)
+  yield* Effect.timeoutOption(watch.ready.await, FIRST_LIST)
+  return (yield* wayFor(asked, kind)) === "kept" ? true : yield* listed(look, type)
+})
+
+/** Asked anew when told to, from time to time, and where a kind is missing or gone: it may have come since. */
+const discover = Effect.fnUntraced(function* (
+  { parts, query }: Look,
+  kinds: ReadonlyMap<string, GroupKind>,
+): Effect.fn.Return<Discovery, KubeError> {
+  const { kube, watches } = parts
+  const now = yield* Clock.currentTimeMillis
+  const isGone = (kind: string) => watches.get(kind)?.trouble?.status === 404
+  const isOld = query.freshness === "fresh" && now - parts.discoveredAt > TRUSTED_FOR
+  if (query.freshness !== "listed" && !isOld) {
+    const discovery = yield* kube.discovery()
+    const isKnown = ([name, kind]: readonly [string, GroupKind]) =>
+      discovery.find(kind) !== undefined && !isGone(name)
+    if ([...kinds].every(isKnown)) return discovery
+  }
+  const discovery = yield* kube.discovery("refresh")
+  parts.discoveredAt = now
+  return discovery
+})
 
 const snapshotOf = Effect.fn("LiveIndex.snapshot")(function* (
-  kube: Kube["Service"],
-  known: Known,
-  { repository, kinds, freshness }: LiveQuery,
+  parts: Parts,
+  query: LiveQuery,
 ): Effect.fn.Return<LiveSnapshot, KubeError> {
-  const unique = [...new Map(kinds.map((kind) => [formatGroupKind(kind), kind])).entries()]
-  const due = unique.filter(([kind]) => freshness !== "known" || !known.listed.has(kind))
-  const wanted = due.map(([, kind]) => kind)
-  const discovery = yield* discover(kube, wanted, freshness)
-  const list = ([name, kind]: readonly [string, GroupKind]) => {
-    const type = discovery.find(kind)
-    const listing =
-      type === undefined
-        ? Effect.sync(() => absent(discovery, known, kind))
-        : listKind(kube, known, type, repository)
-    return Effect.map(listing, (result) => ({ name, result }))
+  const kinds = new Map(query.kinds.map((kind) => [formatGroupKind(kind), kind]))
+  if (!query.isPassing) parts.named.set(query.repository, new Set(kinds.keys()))
+  const look: Look = { parts, query }
+  const due = yield* Effect.filter(kinds, ([name]) =>
+    Effect.map(wayFor(look, name), (way) => way !== "kept"),
+  )
+  const isOld = query.freshness === "fresh"
+  const discovery = due.length > 0 || isOld ? yield* discover(look, new Map(due)) : undefined
+  const fetch = ([name, kind]: readonly [string, GroupKind]) => {
+    const type = discovery?.find(kind)
+    if (discovery === undefined) return Effect.succeed([])
+    const isWhole = type === undefined ? absent(look, discovery, kind) : fetchKind(look, type)
+    return Effect.map(isWhole, (yes) => (yes ? [] : [name]))
   }
-  const listings = yield* Effect.forEach(due, list, { concurrency: AT_ONCE })
-  const unknown = new Set(listings.filter((l) => l.result === "unknown").map((l) => l.name))
-  const asked = new Set(unique.map(([kind]) => kind))
-  const objects = [...known.objects].filter(([, o]) => asked.has(formatGroupKind(o.ref)))
-  return { objects: new Map(objects), unknown }
+  const unknown = yield* Effect.forEach(kinds, fetch, { concurrency: AT_ONCE })
+  return {
+    objects: parts.store.objects(query.repository, kinds.keys()),
+    unknown: new Set(unknown.flat()),
+  }
 })
 
-const make = Effect.gen(function* () {
-  const kube = yield* Kube
-  const repositories = new Map<string, Known>()
-  const knownOf = (repository: string): Known => {
-    const found = repositories.get(repository) ?? { objects: new Map(), listed: new Set() }
-    repositories.set(repository, found)
-    return found
+/** A kind that a sync itself defined is watched from its first object on. */
+const watchWritten = (parts: Parts, repository: string, ref: GroupKind): Effect.Effect<void> => {
+  const kind = formatGroupKind(ref)
+  const isMissing = parts.watches.get(kind) === undefined
+  if (!isMissing || !parts.named.get(repository)?.has(kind)) return Effect.void
+  const begin = (discovery: Discovery): void => {
+    const type = discovery.find(ref)
+    if (type !== undefined && mayWatch(parts, type)) parts.watches.ensure(type)
   }
-  return Live.of({
-    snapshot: (query) => Effect.suspend(() => snapshotOf(kube, knownOf(query.repository), query)),
-    record: (repository, object) => Effect.sync(() => keep(knownOf(repository), object)),
-    forget: (repository, key) => Effect.sync(() => void knownOf(repository).objects.delete(key)),
-    writing: () => (write) => write,
-    settle: (repository, rows) =>
-      Effect.sync(() => {
-        const { objects } = knownOf(repository)
-        for (const { key, uid, ownership, whole } of rows) {
-          const live = objects.get(key)
-          if (live?.uid === uid) objects.set(key, withBaseline(live, { ownership, whole }))
-        }
-      }),
-    register: () => {},
-    drop: (repository) => Effect.sync(() => void repositories.delete(repository)),
+  return Effect.ignore(Effect.map(parts.kube.discovery(), begin))
+}
+
+/** Ends watches that nobody needs; not at once, so that one sync without a kind does not list it again. */
+const sweeping = ({ watches, named, listed, store }: Parts): Effect.Effect<never> => {
+  let idle: ReadonlySet<string> = new Set()
+  const sweep = Effect.suspend(() => {
+    const wanted = new Set([...named.values()].flatMap((kinds) => [...kinds]))
+    const unnamed = watches.kinds().filter((kind) => !wanted.has(kind))
+    const over = unnamed.filter((kind) => idle.has(kind))
+    idle = new Set(unnamed)
+    const end = (kind: string) =>
+      Effect.andThen(
+        watches.end(kind),
+        Effect.sync(() => {
+          listed.delete(kind)
+          store.discard(kind)
+        }),
+      )
+    return Effect.forEach(over, end, { discard: true })
   })
-})
+  return Effect.forever(Effect.andThen(Effect.sleep(LINGER), sweep))
+}
 
-export const layer: Layer.Layer<Live, never, Kube> = Layer.effect(Live, make)
+const make = ({
+  watchSecrets = false,
+}: LiveIndexOptions): Effect.Effect<Live["Service"], never, Kube | Scope.Scope> =>
+  Effect.gen(function* () {
+    const store = new LiveStore()
+    const parts: Parts = {
+      kube: yield* Kube,
+      store,
+      watches: yield* makeKindWatches(store),
+      watchSecrets,
+      named: new Map(),
+      listed: new Map(),
+      discoveredAt: Number.NEGATIVE_INFINITY,
+    }
+    yield* Effect.forkScoped(sweeping(parts))
+    return Live.of({
+      snapshot: (query) => snapshotOf(parts, query),
+      record: (repository, live) =>
+        Effect.suspend(() => {
+          store.record(repository, live)
+          return watchWritten(parts, repository, live.ref)
+        }),
+      forget: (repository, key) => Effect.sync(() => store.forget(repository, key)),
+      writing: (repository, key) => (write) =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => store.beginWrite(repository, key)),
+          () => write,
+          () => Effect.sync(() => store.endWrite(repository, key)),
+        ),
+      settle: (repository, rows) => Effect.sync(() => store.settle(repository, rows)),
+      register: (repository, wake) => store.register(repository, wake),
+      drop: (repository) =>
+        Effect.sync(() => {
+          parts.named.delete(repository)
+          for (const repositories of parts.listed.values()) repositories.delete(repository)
+          parts.watches.dropped(repository)
+          store.drop(repository)
+        }),
+    })
+  })
+
+/** Its watches end with the layer. */
+export const layer = (options: LiveIndexOptions = {}): Layer.Layer<Live, never, Kube> =>
+  Layer.effect(Live, make(options))

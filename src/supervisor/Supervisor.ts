@@ -105,8 +105,10 @@ const make = Effect.gen(function* () {
       Effect.andThen(cache.drop(key), live.drop(key)),
     )
 
-  const register = (handle: WorkerHandle): void =>
+  const register = (handle: WorkerHandle): void => {
     claims.register(handle.repository, () => handle.offer({ kind: "claim" }))
+    live.register(handle.key, () => handle.offer({ kind: "drift" }))
+  }
 
   /** Synchronous up to the answer: a fiber that ends when nothing of this key runs any more. */
   const end = (key: string, memory: Memory): Fiber.Fiber<void> => {

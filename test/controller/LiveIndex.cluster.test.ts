@@ -1,57 +1,20 @@
 // The live index on a real API server: what it lists, what it keeps, what it owns up to not knowing.
-import { randomBytes } from "node:crypto"
-import { Effect, Layer, ManagedRuntime } from "effect"
-import { afterAll, describe, expect, it } from "vitest"
-import { Live, type LiveQuery } from "../../src/cache/Live.ts"
-import { layer as liveLayer } from "../../src/controller/LiveIndex.ts"
-import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
+import { beforeAll, describe, expect, it } from "vitest"
 import { liveObject } from "../../src/plan/live.ts"
-import { auditCount, cluster, connect, freshNamespace, markAudit } from "../cluster/connect.ts"
+import { CONFIG_MAP, liveWorld, NAMESPACE } from "./liveWorld.ts"
 
-const agent = `nopea-live-${randomBytes(4).toString("hex")}`
-const api = connect()
-const namespace = freshNamespace(api, "live")
-const CONFIG_MAP = { group: "", kind: "ConfigMap" }
-const NAMESPACE = { group: "", kind: "Namespace" }
+const { api, namespace, open, query, labelled, key, counting } = liveWorld()
 
-const open = (context = "admin") => {
-  const { kubeconfig } = cluster()
-  const kube = kubeLayer({ kubeconfig, userAgent: agent, context })
-  const runtime = ManagedRuntime.make(liveLayer.pipe(Layer.provide(kube)))
-  afterAll(() => runtime.dispose())
-  return <A, E>(use: (live: Live["Service"]) => Effect.Effect<A, E>): Promise<A> =>
-    runtime.runPromise(Effect.flatMap(Live, use))
-}
-const query = (name: string, more: Partial<LiveQuery> = {}): LiveQuery => ({
-  repository: `${namespace}/${name}`,
-  kinds: [CONFIG_MAP],
-  freshness: "listed",
-  caller: { budget: `${namespace}/${name}` },
-  namespaces: [namespace],
-  ...more,
+beforeAll(async () => {
+  await api.apply(labelled("now", "one"), { fieldManager: "nopea" })
+  await api.apply(labelled("before", "one", "u0"), { fieldManager: "nopea" })
+  await api.apply(labelled("copied", "one"), { fieldManager: "operator" })
+  await api.apply(labelled("foreign", "two"), { fieldManager: "nopea" })
 })
-const labelled = (name: string, repository: string, uid = "u1") => ({
-  apiVersion: "v1",
-  kind: "ConfigMap",
-  metadata: {
-    name,
-    namespace,
-    labels: {
-      "nopea.io/repository": repository,
-      "nopea.io/repository-namespace": namespace,
-      "nopea.io/repository-uid": uid,
-    },
-  },
-})
-const key = (name: string) => `/ConfigMap/${namespace}/${name}`
 
 describe("the live index", () => {
   it("sees what this repository and its earlier lives applied, and nobody else's", async () => {
-    await api.apply(labelled("now", "one"), { fieldManager: "nopea" })
-    await api.apply(labelled("before", "one", "u0"), { fieldManager: "nopea" })
-    await api.apply(labelled("copied", "one"), { fieldManager: "operator" })
-    await api.apply(labelled("foreign", "two"), { fieldManager: "nopea" })
-    const { objects, unknown } = await open()((live) => live.snapshot(query("one")))
+    const { objects, unknown } = await open().use((live) => live.snapshot(query("one")))
     expect([...objects.keys()].sort()).toEqual([key("before"), key("copied"), key("now")])
     expect(unknown.size).toBe(0)
     expect(objects.get(key("now"))).toMatchObject({ proven: true, owner: { uid: "u1" } })
@@ -59,24 +22,33 @@ describe("the live index", () => {
     expect(objects.get(key("copied"))?.proven).toBe(false)
   })
 
-  it("asks once per kind, and again only for kinds it never listed or when told", async () => {
-    const use = open()
-    const since = await markAudit()
-    const lists = () => auditCount({ userAgent: agent, verb: "list", since })
-    await use((live) => live.snapshot(query("one")))
-    expect(await lists()).toBe(1)
-    const known = { freshness: "known" } as const
-    const { objects } = await use((live) => live.snapshot(query("one", known)))
+  it("asks once per kind for all repositories, and again only when told or dropped", async () => {
+    const { use } = open()
+    const count = await counting()
+    const lists = () => count("list")
+    const { objects } = await use((live) => live.snapshot(query("one", { freshness: "fresh" })))
     expect(objects.has(key("now"))).toBe(true)
+    const both = ["one", "two"].map((name) =>
+      use((live) => live.snapshot(query(name, { freshness: "fresh" }))),
+    )
+    const [, two] = await Promise.all(both)
+    expect([...(two?.objects.keys() ?? [])]).toEqual([key("foreign")])
+    await use((live) => live.snapshot(query("two", { freshness: "known" })))
     expect(await lists()).toBe(1)
-    await use((live) => live.snapshot(query("one", { ...known, kinds: [CONFIG_MAP, NAMESPACE] })))
+    await use((live) =>
+      live.snapshot(query("one", { freshness: "known", kinds: [CONFIG_MAP, NAMESPACE] })),
+    )
     expect(await lists()).toBe(2)
     await use((live) => live.snapshot(query("one")))
     expect(await lists()).toBe(3)
+    await use((live) => live.drop(`${namespace}/one`))
+    await use((live) => live.snapshot(query("one", { freshness: "known" })))
+    await use((live) => live.snapshot(query("one", { freshness: "known" })))
+    expect(await lists()).toBe(4)
   })
 
   it("notices at a list what was deleted and changed meanwhile", async () => {
-    const use = open()
+    const { use } = open()
     await api.apply(labelled("fleeting", "three"), { fieldManager: "nopea" })
     const before = await use((live) => live.snapshot(query("three")))
     expect(before.objects.has(key("fleeting"))).toBe(true)
@@ -87,7 +59,7 @@ describe("the live index", () => {
   })
 
   it("keeps the newer of what it knows and what it is told", async () => {
-    const use = open()
+    const { use } = open()
     await api.apply(labelled("told", "four"), { fieldManager: "nopea" })
     const { metadata } = await api.get(labelled("told", "four"))
     const version = (resourceVersion: string, applied: string) =>
@@ -111,14 +83,14 @@ describe("the live index", () => {
     expect(await applied()).toBeUndefined()
     await use((live) => live.drop(repository))
     expect(await applied()).toBeUndefined()
-    const since = await markAudit()
+    const count = await counting()
     await use((live) => live.drop(repository))
     await use((live) => live.snapshot(query("four", { freshness: "known" })))
-    expect(await auditCount({ userAgent: agent, verb: "list", since })).toBe(1)
+    expect(await count("list")).toBe(1)
   })
 
   it("calls a kind that it may not list unknown, and holds on to nothing old as whole", async () => {
-    const { unknown, objects } = await open("nobody")((live) =>
+    const { unknown, objects } = await open({ context: "nobody" }).use((live) =>
       live.snapshot(query("one", { kinds: [CONFIG_MAP, NAMESPACE] })),
     )
     expect([...unknown].sort()).toEqual(["/ConfigMap", "/Namespace"])
@@ -127,7 +99,7 @@ describe("the live index", () => {
 
   it("knows that a kind which is not served holds nothing", async () => {
     const kinds = [CONFIG_MAP, { group: "gone.nopea.dev", kind: "Widget" }]
-    const { unknown } = await open()((live) => live.snapshot(query("one", { kinds })))
+    const { unknown } = await open().use((live) => live.snapshot(query("one", { kinds })))
     expect(unknown.size).toBe(0)
   })
 })

@@ -28,7 +28,7 @@ export const syncs = (over: Partial<IdentityRules> = {}) => {
   const ports = Layer.mergeAll(git.layer, KubeMemory.layer, RenderMemory.layer, Cache.layer())
   const layer = Sync.layer({ ...rules, ...over }).pipe(
     Layer.provideMerge(Layer.mergeAll(Applier.layer, Credentials.layer)),
-    Layer.provideMerge(Layer.mergeAll(LiveIndex.layer, ReporterLive.layer)),
+    Layer.provideMerge(Layer.mergeAll(LiveIndex.layer(), ReporterLive.layer)),
     Layer.provideMerge(HashKey.layer("nopea-system")),
     Layer.provideMerge(ports),
     Layer.provideMerge(Logger.layer([])),
