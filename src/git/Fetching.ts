@@ -6,7 +6,17 @@ import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
 import * as commands from "./commands.ts"
 import { type Fault, isFault } from "./failure.ts"
-import { discard, endReader, prepare, remember, sweep, trimShallow, weigh } from "./Mirrors.ts"
+import {
+  countPacks,
+  discard,
+  type Entries,
+  endReader,
+  prepare,
+  remember,
+  sweep,
+  trimShallow,
+  weigh,
+} from "./Mirrors.ts"
 import { parseLsRemote } from "./protocol.ts"
 import { absent, head, listing } from "./Reading.ts"
 import type { Session } from "./Session.ts"
@@ -103,13 +113,19 @@ export const fetchWanted = (
   )
 }
 
-const complete = Effect.fnUntraced(function* (session: Session, path: string, maxBytes: number) {
+/** What somebody's failed fetch left missing here is found missing by the one who reads it. */
+const complete = Effect.fnUntraced(function* (
+  session: Session,
+  path: string,
+  entries: Entries,
+  maxBytes: number,
+): Effect.fn.Return<void, GitError> {
   const what = `${session.mirrorRef} ${path}`
   const { mirror } = session
   if (mirror.complete.has(what)) return
-  const files = (mirror.listing?.entries ?? []).filter(({ mode }) => mode !== "submodule")
+  const files = (entries ?? []).filter(({ mode }) => mode !== "submodule")
   const missing = yield* absent(session, new Set(files.map(({ blob }) => blob)))
-  if (missing.length > 0) yield* fetchBlobs(session, missing, maxBytes)
+  if (missing.length > 0) yield* fetchWanted(session, missing, maxBytes)
   remember(mirror, what)
 })
 
@@ -128,11 +144,14 @@ const fetchHeadOnce = Effect.fnUntraced(function* (
   const { mirror, mirrorRef } = session
   if ((mirror.fetched.get(mirrorRef) ?? -1) >= asked) return
   const turn = mirror.begun++
+  yield* prepare(mirror)
+  yield* sweep(mirror)
   const isUpdate = existsSync(join(mirror.folder, mirrorRef))
   yield* fetchHead(session, maxBytes, isUpdate || path === "" ? "small" : "trees")
   mirror.fetched.set(mirrorRef, turn)
 })
 
+/** The writer is held for the fetches only: those who come together list, and want blobs, together. */
 const fetchAll = Effect.fnUntraced(function* (
   session: Session,
   path: string,
@@ -140,17 +159,16 @@ const fetchAll = Effect.fnUntraced(function* (
   asked: number,
 ): Effect.fn.Return<Fetched, GitError> {
   const { mirror } = session
-  yield* fetchHeadOnce(session, path, maxBytes, asked)
+  yield* mirror.writer.withPermit(fetchHeadOnce(session, path, maxBytes, asked))
   const commit = yield* head(session)
   if (commit === undefined) return yield* session.fail("corrupted", "the fetched commit is missing")
   const entries = yield* Effect.mapError(listing(session, commit.sha, path), (error) =>
     isFault(error, "gone") ? session.fail("corrupted", error.reason) : error,
   )
   mirror.listing = { commit: commit.sha, path, entries }
-  yield* complete(session, path, maxBytes)
-  const packs = yield* sweep(mirror)
+  yield* complete(session, path, entries, maxBytes)
   yield* checkSize(session, maxBytes)
-  return { commit, packs }
+  return { commit, packs: yield* countPacks(mirror) }
 })
 
 /** What still does not fit leaves its half pack to nobody: the space is free for others. */
@@ -170,8 +188,7 @@ export const fetchTree = (
   maxBytes: number,
 ): Effect.Effect<Fetched, GitError> =>
   Effect.suspend(() => {
-    const { writer, begun } = session.mirror
-    const attempt = writer.withPermit(fetchAll(session, path, maxBytes, begun))
+    const attempt = fetchAll(session, path, maxBytes, session.mirror.begun)
     return anewWhereFull(session, attempt, "tooLarge", "diskFull")
   })
 
@@ -182,7 +199,8 @@ export const consolidate = (
 ): Effect.Effect<void, GitError> =>
   session.mirror.writer.withPermit(
     Effect.gen(function* () {
-      if ((yield* sweep(session.mirror)) < 2) return
+      yield* sweep(session.mirror)
+      if ((yield* countPacks(session.mirror)) < 2) return
       const { repack: args, promisorSettings: settings } = commands
       const finished = yield* session.read({ args, settings, limit })
       if (finished.code !== 0) return yield* session.failOf(finished)

@@ -111,6 +111,8 @@ export const discard = (mirror: Mirror): Effect.Effect<void, GitError> =>
   )
 
 const packFolder = ({ folder }: Mirror): string => join(folder, "objects", "pack")
+/** Nothing, where there is none. */
+const packNames = (mirror: Mirror) => readdir(packFolder(mirror)).catch((): string[] => [])
 
 /** Bytes in packs, whole and half written. */
 export const weigh = (mirror: Mirror): Effect.Effect<number> =>
@@ -121,19 +123,22 @@ export const weigh = (mirror: Mirror): Effect.Effect<number> =>
         ({ size }) => size,
         () => 0,
       )
-    const sizes = await Promise.all((await readdir(folder).catch(() => [])).map(sizeOf))
+    const sizes = await Promise.all((await packNames(mirror)).map(sizeOf))
     return sizes.reduce((sum, size) => sum + size, 0)
   })
 
-/** Removes what an ended fetch left half written, and counts the packs; by the holder of `writer` only. */
-export const sweep = (mirror: Mirror): Effect.Effect<number, GitError> =>
+/** Removes what an ended fetch left half written; by the holder of `writer` only. */
+export const sweep = (mirror: Mirror): Effect.Effect<void, GitError> =>
   onDisk(async () => {
-    const names = await readdir(packFolder(mirror))
-    for (const name of names) {
+    for (const name of await packNames(mirror)) {
       if (name.startsWith("tmp_")) await rm(join(packFolder(mirror), name), { force: true })
     }
-    return names.filter((name) => name.endsWith(".pack")).length
   })
+
+export const countPacks = (mirror: Mirror): Effect.Effect<number> =>
+  Effect.promise(
+    async () => (await packNames(mirror)).filter((name) => name.endsWith(".pack")).length,
+  )
 
 /** Commits of earlier fetches are no one's boundary any more; each fetch would send the whole list. */
 export const trimShallow = ({ folder }: Mirror): Effect.Effect<void, GitError> =>

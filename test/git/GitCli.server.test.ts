@@ -461,6 +461,23 @@ describe("a hundred repositories of one mirror", () => {
     expect(fetches.length).toBeLessThanOrEqual(4)
   })
 
+  it("that sync different directories at the same time share the fetches of their files", async () => {
+    const host = await server()
+    const repo = await host.createRepo("mono")
+    await repo.commit(files)
+    const git = await client()
+    const fibers = Array.from({ length: 100 }, (_, i) =>
+      git.start((g) => g.sync(source(repo), `dir-${i}`)),
+    )
+    await Promise.all(fibers.map((f) => Effect.runPromise(Fiber.join(f))))
+    const fetches = host.log.filter(({ command }) => command === "fetch")
+    expect(fetches.length).toBeLessThan(30)
+    repo.fail(status(500))
+    const sha = (await git.run((g) => g.head(source(repo))))?.sha ?? ""
+    const all = await git.run((g) => textsAt(g, source(repo), { commit: sha, path: "." }))
+    expect(Object.keys(all)).toHaveLength(100)
+  })
+
   it("a sync that begins after a push sees it, whoever fetched before", async () => {
     const host = await server()
     const repo = await host.createRepo("mono")
