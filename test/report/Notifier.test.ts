@@ -218,7 +218,7 @@ it.effect("what is under way ends with the layer", () =>
       ),
     ).pipe(Effect.provide(live))
     expect(ended).toEqual(["post"])
-  }).pipe(Effect.provide(withSecret), Effect.provide(Logger.layer([]))),
+  }).pipe(Effect.provide(Layer.merge(withSecret, Logger.layer([])))),
 )
 
 const withSecret = Layer.effectDiscard(

@@ -7,10 +7,25 @@ import { decodeRepository, type GitRepository } from "../../src/domain/repositor
 import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
 import { Reporter } from "../../src/report/Reporter.ts"
 import { layer as reporterLayer } from "../../src/report/ReporterLive.ts"
+import { eventually } from "../cluster/Api.ts"
 import { cluster, connect, freshNamespace } from "../cluster/connect.ts"
 import { definition } from "../deploy/manifests.ts"
 import { raw } from "../domain/repositories.ts"
-import { failure, gitError, outcome, report, sha, type Told, untouched } from "./reports.ts"
+import { receiver } from "./Receiver.ts"
+import {
+  deleted,
+  drift,
+  failure,
+  gitError,
+  heldDrift,
+  outcome,
+  outcomeOf,
+  report,
+  START,
+  sha,
+  type Told,
+  untouched,
+} from "./reports.ts"
 
 const run = promisify(execFile)
 const api = connect()
@@ -162,14 +177,75 @@ describe("on a real API server", () => {
     expect(await api.get(key("gone"))).toBeUndefined()
   })
 
+  it("drift shows with its author in kubectl, and as an event", async () => {
+    await create("drifted")
+    await finish("drifted", outcome("a", "created api"))
+    const held = drift({ action: "held", until: START + 300_000, reason: "spec.healGracePeriod" })
+    const rows = [held, deleted, drift({ type: "added", path: "spec.x" })]
+    await finish("drifted", outcomeOf("a", [heldDrift("api", rows)]))
+    const text = await kubectl("describe", "ngr", "drifted")
+    expect(text).toMatch(/Manager:\s+kubectl-edit/)
+    expect(text).toMatch(/Type:\s+deleted/)
+    expect(text).toMatch(/Events:[\s\S]*Warning\s+DriftDetected\s[\s\S]*kubectl-edit changed spec/)
+    expect(await kubectl("get", "ngr", "drifted")).toMatch(
+      /drifted\s+Drifted\s+aaaaaaa\s+\S+\s+1\s/,
+    )
+  })
+
+  it("new drift is posted as the Secret of its namespace says; what the receiver refuses is an event", async () => {
+    const notified = Effect.gen(function* () {
+      const { seen, url, arrived } = yield* receiver((response) => {
+        response.writeHead(seen.length === 1 ? 204 : 410).end()
+      })
+      const data = (text: string) => Buffer.from(text).toString("base64")
+      const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "chat", namespace } }
+      const spec = { ...raw().spec, healPolicy: "notify", notifyRef: { name: "chat" } }
+      yield* Effect.promise(async () => {
+        await api.create({
+          ...secret,
+          data: { address: data(url("/hook?key=hunter2").href), token: data("t0ken") },
+        })
+        await api.create({ ...key("notify"), spec })
+        await finish("notify", outcomeOf("a", [heldDrift("api", [drift()])]))
+      })
+      yield* arrived
+      yield* Effect.promise(() =>
+        finish("notify", outcomeOf("b", [heldDrift("web", [drift({ path: "spec.paused" })])])),
+      )
+      const failed = yield* Effect.promise(() =>
+        eventually("an event NotifyFailed", async () => {
+          const events = await api.list({ apiVersion: "v1", kind: "Event", namespace })
+          return events.find(({ reason }) => reason === "NotifyFailed")
+        }),
+      )
+      return { seen, failed }
+    })
+    const { seen, failed } = await Effect.runPromise(Effect.scoped(notified))
+    expect(seen.map(({ headers }) => headers.authorization)).toEqual([
+      "Bearer t0ken",
+      "Bearer t0ken",
+    ])
+    expect(seen.map(({ body }) => JSON.parse(body).drift[0].path)).toEqual([
+      "spec.replicas",
+      "spec.paused",
+    ])
+    expect(failed.message).toMatch(/127\.0\.0\.1:\d+ answered 410 \[NOPEA-D025\]/)
+    expect(JSON.stringify(failed)).not.toMatch(/hunter2|t0ken/)
+  })
+
   it("the largest status there can be is taken", async () => {
     await create("large")
     const long = "x".repeat(5_000)
     const failures = Array.from({ length: 500 }, () =>
       failure({ object: long, file: long, reason: long, fix: long }),
     )
-    const drifted = Array.from({ length: 500 }, (_, at) => `drifted ${at}`).join(", ")
-    await finish("large", outcome("a", drifted, { failures }))
-    expect((await read("large")).status?.failures).toHaveLength(50)
+    const author = { manager: long, operation: "Update", subresource: long } as const
+    const held = Array.from({ length: 500 }, (_, at) =>
+      heldDrift(`api-${at}`, [drift({ path: long, author, reason: long })]),
+    )
+    await finish("large", outcomeOf("a", held, { failures }))
+    const { status } = await read("large")
+    expect([status?.failures?.length, status?.drift?.length]).toEqual([50, 50])
+    expect(status?.driftedCount).toBe(500)
   })
 })
