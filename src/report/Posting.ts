@@ -36,13 +36,15 @@ const isForbidden = (address: string): boolean =>
   forbidden.check(address, isIP(address) === 6 ? "ipv6" : "ipv4")
 
 /** Asked for every connection, so a name cannot change its meaning after it was checked. */
-const guarded: LookupFunction = (hostname, options, callback) =>
-  lookup(hostname, options, (error, address, family) => {
-    const found = typeof address === "string" ? [{ address }] : (address ?? [])
-    if (error === null && found.some((one) => isForbidden(one.address)))
-      callback(Object.assign(new Error("forbidden"), { code: FORBIDDEN }), "", 0)
-    else callback(error, address, family)
-  })
+const guarded =
+  (resolve: LookupFunction): LookupFunction =>
+  (hostname, options, callback) =>
+    resolve(hostname, options, (error, address, family) => {
+      const found = typeof address === "string" ? [{ address }] : (address ?? [])
+      if (error === null && found.some((one) => isForbidden(one.address)))
+        callback(Object.assign(new Error("forbidden"), { code: FORBIDDEN }), "", 0)
+      else callback(error, address, family)
+    })
 
 const CANCELLED = new Error("the request was cancelled")
 
@@ -98,13 +100,13 @@ const exchange = (
   })
 
 /** A connection for each post: they are few, and a receiver that changed its address is found. */
-const open = ({ url }: Receiver) =>
+const open = ({ url }: Receiver, resolve: LookupFunction) =>
   Effect.acquireRelease(
     Effect.sync(
       () =>
         new Client(url.origin, {
           allowH2: false,
-          connect: { timeout: Duration.toMillis(LIMIT), lookup: guarded },
+          connect: { timeout: Duration.toMillis(LIMIT), lookup: guarded(resolve) },
           headersTimeout: 0,
           bodyTimeout: 0,
         }),
@@ -115,20 +117,25 @@ const open = ({ url }: Receiver) =>
 /** An address in numbers is never looked up. */
 const literal = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/u, "$1")
 
-export const post: Post = Effect.fn("Notifier.post")(function* (receiver, body) {
-  const { url } = receiver
-  const address = literal(url)
-  if (isIP(address) !== 0 && isForbidden(address)) return yield* Effect.fail(forbiddenAddress(url))
-  const { status, retryAfter } = yield* Effect.flatMap(open(receiver), (client) =>
-    exchange(client, receiver, body),
-  ).pipe(
-    Effect.scoped,
-    Effect.timeoutOrElse({
-      duration: LIMIT,
-      orElse: () => Effect.fail(noAnswer(url, `it took longer than ${Duration.format(LIMIT)}`)),
-    }),
-  )
-  if (status >= 200 && status < 300) return
-  const now = yield* Clock.currentTimeMillis
-  return yield* Effect.fail(refusedWith(url, status, retryAfterOf(retryAfter, now)))
-})
+/** `resolve`: how names become addresses. */
+export const postingBy = (resolve: LookupFunction): Post =>
+  Effect.fn("Notifier.post")(function* (receiver, body) {
+    const { url } = receiver
+    const address = literal(url)
+    if (isIP(address) !== 0 && isForbidden(address))
+      return yield* Effect.fail(forbiddenAddress(url))
+    const { status, retryAfter } = yield* Effect.flatMap(open(receiver, resolve), (client) =>
+      exchange(client, receiver, body),
+    ).pipe(
+      Effect.scoped,
+      Effect.timeoutOrElse({
+        duration: LIMIT,
+        orElse: () => Effect.fail(noAnswer(url, `it took longer than ${Duration.format(LIMIT)}`)),
+      }),
+    )
+    if (status >= 200 && status < 300) return
+    const now = yield* Clock.currentTimeMillis
+    return yield* Effect.fail(refusedWith(url, status, retryAfterOf(retryAfter, now)))
+  })
+
+export const post: Post = postingBy(lookup)

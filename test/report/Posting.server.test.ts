@@ -1,10 +1,11 @@
 // What a receiver sees of a notification, and what becomes of each answer, over real connections.
+import { isIP } from "node:net"
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { Undelivered } from "../../src/report/notification.ts"
-import { post } from "../../src/report/Posting.ts"
+import { post, postingBy } from "../../src/report/Posting.ts"
 import { type Answer, receiver } from "./Receiver.ts"
 
 const status =
@@ -136,7 +137,33 @@ describe("an address of the node or its cloud", () => {
     ),
   )
 
-  it.live("a name is looked up for the connection itself", () =>
+  const named = (url: URL, addresses: ReadonlyArray<string>) =>
+    Effect.map(
+      Effect.result(
+        postingBy((_, options, callback) =>
+          options.all
+            ? callback(
+                null,
+                addresses.map((address) => ({ address, family: isIP(address) })),
+              )
+            : callback(null, addresses[0] ?? "", 4),
+        )({ url }, "{}"),
+      ),
+      (result) => (Result.isFailure(result) ? result.failure.code : "delivered"),
+    )
+
+  it.live("a name is judged by what it means for the very connection", () =>
+    Effect.gen(function* () {
+      const { url, seen } = yield* receiver(status(204))
+      const chat = url("/", "chat.example")
+      expect(yield* named(chat, ["127.0.0.1"])).toBe("delivered")
+      expect(yield* named(chat, ["169.254.169.254"])).toBe("NOPEA-D024")
+      expect(yield* named(chat, ["127.0.0.1", "fe80::1"])).toBe("NOPEA-D024")
+      expect(seen).toHaveLength(1)
+    }),
+  )
+
+  it.live("the system's own names are known", () =>
     Effect.gen(function* () {
       const { url, seen } = yield* receiver(status(204))
       yield* post({ url: url("/", "localhost") }, "{}")
