@@ -387,7 +387,7 @@ describe("drift", () => {
     expect({
       pruneHeld: failures.pruneOverLimit(subject, over, { owner, commit: "d" }).code,
       suspended: failures.brokenGlass(subject, "true", undefined).code,
-      drifted: failures.notHealed(subject, "a", "manual").code,
+      drifted: failures.notHealed(subject, "a", []).code,
     }).toEqual(NOTE)
   })
 
