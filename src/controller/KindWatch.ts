@@ -1,5 +1,6 @@
 /** One metadata watch per applied kind, for all repositories: begun and ended here, told to the store. */
-import { Clock, Duration, Effect, FiberMap, Latch, type Scope, Stream } from "effect"
+import { Duration, Effect, FiberMap, Latch, type Scope, Stream } from "effect"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind } from "../domain/object.ts"
 import { informDistilled } from "../kube/Informer.ts"
@@ -57,7 +58,7 @@ const isOver = ({ told, trouble }: KindWatch, { type }: InformerEvent<Seen>): bo
   told !== undefined && (type !== "synced" || trouble?.operation !== "watch")
 
 const alive = Effect.fnUntraced(function* (watch: KindWatch, event: InformerEvent<Seen>) {
-  watch.sign = yield* Clock.currentTimeMillis
+  watch.sign = yield* elapsedMillis
   if (!isOver(watch, event)) return
   watch.trouble = undefined
   watch.told = undefined

@@ -1,6 +1,7 @@
 /** The live index: what repositories name is watched, kept up to date by our own writes, and listed where need be. */
-import { Clock, Duration, Effect, Layer, type Scope } from "effect"
+import { Duration, Effect, Layer, type Scope } from "effect"
 import { Live, type LiveQuery, type LiveSnapshot } from "../cache/Live.ts"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, type GroupKind } from "../domain/object.ts"
 import { type Discovery, Kube, type ResourceType } from "../kube/Kube.ts"
@@ -74,7 +75,7 @@ const absent = Effect.fnUntraced(function* (
 })
 
 const wayFor = ({ parts, query }: Look, kind: string): Effect.Effect<Way> =>
-  Effect.map(Clock.currentTimeMillis, (now) => {
+  Effect.map(elapsedMillis, (now) => {
     const watch = parts.watches.get(kind)
     const view = watch && viewOf(watch, query.repository)
     const wasListed = parts.listed.get(kind)?.has(query.repository) === true
@@ -104,7 +105,7 @@ const discover = Effect.fnUntraced(function* (
   kinds: ReadonlyMap<string, GroupKind>,
 ): Effect.fn.Return<Discovery, KubeError> {
   const { kube, watches } = parts
-  const now = yield* Clock.currentTimeMillis
+  const now = yield* elapsedMillis
   const isGone = (kind: string) => watches.get(kind)?.trouble?.status === 404
   const isOld = query.freshness === "fresh" && now - parts.discoveredAt > TRUSTED_FOR
   if (query.freshness !== "listed" && !isOld) {

@@ -35,6 +35,8 @@ export class LiveStore {
   /** uid -> version of its end; `""`: we deleted it, and it cannot come back. */
   readonly #buried = new Map<string, string>()
   readonly #interned = new Interned()
+  /** Whom to wake once all that came together is kept: a worker may look while it is being woken. */
+  readonly #due = new Set<string>()
 
   register(repository: string, wake: () => void): void {
     this.#wakes.set(repository, wake)
@@ -53,6 +55,7 @@ export class LiveStore {
   /** A watch tells that it is there, or changed. */
   applied(seen: Seen): void {
     this.#take(seen, "event")
+    this.#wakeUp()
   }
 
   /** A watch tells that it is deleted, or lost its label. */
@@ -64,6 +67,7 @@ export class LiveStore {
     if (!isOurDelete) this.#bury(live.uid, live.resourceVersion)
     if (kept?.uid !== live.uid || isNewer(kept.resourceVersion, live.resourceVersion)) return
     this.#lose(rows, key, !isOurDelete)
+    this.#wakeUp()
   }
 
   /** The whole truth about a kind as of a version: what it does not name is gone. */
@@ -77,6 +81,7 @@ export class LiveStore {
       this.#lose(rows, key, this.#buried.get(kept.uid) !== "")
     }
     for (const seen of items) this.#take(seen, "list")
+    this.#wakeUp()
   }
 
   /** The same of one repository, for its own eyes; in one namespace only where that is given. */
@@ -93,6 +98,7 @@ export class LiveStore {
       if (isMeant && !there.has(key) && !isNewer(version, resourceVersion)) this.#remove(rows, key)
     }
     for (const seen of items) this.#take(seen, "read")
+    this.#wakeUp()
   }
 
   /** The kind is not served any more. Whoever does not know it from its own look is told. */
@@ -100,6 +106,7 @@ export class LiveStore {
     const rows = this.#rowsOf(kind)
     for (const [key, holder] of rows.holders) this.#lose(rows, key, holder !== reader)
     this.#kinds.delete(kind)
+    this.#wakeUp()
   }
 
   /** Nobody asks for the kind any more. */
@@ -111,6 +118,7 @@ export class LiveStore {
     const writing = this.#writings.get(`${repository} ${formatRef(live.ref)}`)
     if (writing !== undefined) writing.expected = live
     this.#take({ repository, live }, "read")
+    this.#wakeUp()
   }
 
   forget(repository: string, key: ObjectKey): void {
@@ -150,6 +158,7 @@ export class LiveStore {
     this.#writings.delete(id)
     const now = this.#rowsOf(kindOf(key)).objects.get(repository)?.get(key)
     this.#tell(repository, key, writing.expected, now)
+    this.#wakeUp()
   }
 
   drop(repository: string): void {
@@ -189,7 +198,13 @@ export class LiveStore {
     after: LiveObject | undefined,
   ): void {
     if (this.#writings.has(`${repository} ${key}`)) return
-    if (isNews(before, after)) this.#wakes.get(repository)?.()
+    if (isNews(before, after)) this.#due.add(repository)
+  }
+
+  #wakeUp(): void {
+    const due = [...this.#due]
+    this.#due.clear()
+    for (const repository of due) this.#wakes.get(repository)?.()
   }
 
   #lose(rows: Rows, key: ObjectKey, isTold: boolean): void {

@@ -71,6 +71,8 @@ export const actors = (drainTimeout = 20_000) => {
   const calls: Array<Call> = []
   const told: Array<Told> = []
   const dropped: Array<string> = []
+  /** How the live index wakes a worker. */
+  const wakes = new Map<string, () => void>()
   const script = new Map<string, Run>()
   const running = new Map<string, number>()
   const overlaps: Array<string> = []
@@ -127,7 +129,7 @@ export const actors = (drainTimeout = 20_000) => {
     forget: () => Effect.void,
     writing: () => (write) => write,
     settle: () => Effect.void,
-    register: () => {},
+    register: (key, wake) => void wakes.set(key, wake),
     drop: (key) => Effect.sync(() => void dropped.push(key)),
   })
 
@@ -141,6 +143,7 @@ export const actors = (drainTimeout = 20_000) => {
     calls,
     told,
     dropped,
+    wakes,
     script,
     overlaps,
     writing,

@@ -519,3 +519,30 @@ describe("describeCrash", () => {
     assert.strictEqual(describeCrash(Cause.empty), "an empty cause")
   })
 })
+
+describe("drift", () => {
+  it.effect("that a watch tells makes its worker look at once, however often it is told", () =>
+    world(({ a, s }) =>
+      Effect.gen(function* () {
+        const looks = (key: string) => a.of(key).filter(({ trigger }) => trigger === "drift").length
+        const told = (times: number) => {
+          for (let i = 0; i < times; i++) a.wakes.get(A)?.()
+          return TestClock.adjust("1 second")
+        }
+        yield* s.start(quiet("a"))
+        yield* s.start(quiet("b"))
+        yield* TestClock.adjust("1 second")
+        // The first one is taken at once, all others are one.
+        yield* told(1_000)
+        assert.deepStrictEqual([looks(A), looks(B)], [2, 0])
+        yield* s.stop(A, "keep")
+        yield* told(1)
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual(looks(A), 2)
+        yield* told(1)
+        assert.strictEqual(looks(A), 3)
+      }),
+    ),
+  )
+})
