@@ -400,7 +400,7 @@ describe("secrets", () => {
         informed.add(command)
       }
     }
-    assert.includeMembers([...commands], ["version", "fetch", "ls-tree", "cat-file"])
+    assert.includeMembers([...commands], ["version", "fetch", "cat-file"])
     assert.includeMembers(["fetch", "ls-remote"], [...informed])
     assert.include([...informed], "fetch")
   })
