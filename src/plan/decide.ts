@@ -4,7 +4,7 @@ import type { Drift } from "../domain/drift.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { ObjectRef } from "../domain/object.ts"
 import { claimOf } from "./claim.ts"
-import { assess } from "./drift.ts"
+import { assess, hasMoved, isPutBack } from "./drift.ts"
 import {
   beingDeleted,
   brokenGlass,
@@ -74,16 +74,18 @@ const whenAbsent = (want: Want, rules: Rules): Verdict => {
 const scaledPlace = ({ replicas }: LiveObject): ReadonlyArray<Location> =>
   replicas === "scaled" ? [["spec", "replicas"]] : []
 
-const stepOn = (want: Want, live: LiveObject, governed: Governed, heals: boolean): Step => {
+const isHealing = ({ drift }: Governed): boolean => drift.some((row) => !isLeft(row))
+
+const stepOn = (want: Want, live: LiveObject, governed: Governed, isNew: boolean): Step => {
   const { drift, takes, holds } = governed
   const { uid, resourceVersion } = live
   const until = nextLook(drift)
-  const isHealing = drift.some((row) => !isLeft(row))
+  const isAsSeen = !isNew || isHealing(governed)
   return {
     ...want,
     live,
-    guard: { on: "object", uid, ...(isHealing ? { resourceVersion } : {}) },
-    heals,
+    guard: { on: "object", uid, ...(isAsSeen ? { resourceVersion } : {}) },
+    heals: !isNew && isHealing(governed),
     takes,
     holds: [...scaledPlace(live), ...(holds === "all" ? [] : holds)],
     ...(drift.length === 0 ? {} : { drift }),
@@ -94,27 +96,28 @@ const stepOn = (want: Want, live: LiveObject, governed: Governed, heals: boolean
 const NOTHING: Governed = { drift: [], holds: [], takes: [] }
 
 const whenOurs = (want: Want, live: LiveObject, rules: Rules): Verdict => {
-  const hasMoved = live.applied !== want.hash
+  const isNew = hasMoved(want, live)
   const { ref } = want
   if (isSettled(live))
-    return hasMoved ? stepOn(want, live, NOTHING, false) : { ref, action: "unchanged" }
+    return isNew ? stepOn(want, live, NOTHING, isNew) : { ref, action: "unchanged" }
   const found = assess(want, live, rules)
-  const governed = govern(want, found, rules)
-  const { drift, holds } = governed
-  if (found.blocked !== undefined && !hasMoved) {
+  if (found.blocked !== undefined) {
     const subject = { ref, source: want.desired.source }
+    const { drift } = govern(want, found, rules, { reason: "a dry run was refused" })
     return left(ref, "held", notTold(subject, found.blocked), drift)
   }
+  const governed = govern(want, found, rules)
+  const { drift, holds } = governed
   if (holds === "all") return heldBy(want, ROOT, drift)
-  const isDue = hasMoved || drift.some((row) => !isLeft(row))
-  if (isDue) return stepOn(want, live, governed, !hasMoved)
+  const isDue = isNew || isHealing(governed) || found.lost.some(({ agrees }) => agrees)
+  if (isDue) return stepOn(want, live, governed, isNew)
   return drift.length === 0 ? { ref, action: "unchanged" } : heldBy(want, told(drift), drift)
 }
 
 /** Left alone: what is different all the same is told. */
 const whenLeftAlone = (want: Want, live: LiveObject, alone: Change, rules: Rules): Change => {
   const claim = isSameOwner(live.owner ?? rules.owner, rules.owner)
-  if (!claim || isSettled(live) || live.applied !== want.hash) return alone
+  if (!claim || isSettled(live) || hasMoved(want, live)) return alone
   const reason = alone.action === "held" ? "break-glass" : "an annotation keeps NOPEA off"
   const glass = { reason, ...(alone.until === undefined ? {} : { until: alone.until }) }
   const { drift } = govern(want, assess(want, live, rules), rules, glass)
@@ -131,6 +134,9 @@ const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   const alone = leftAlone(live, subject, rules.now)
   if (alone !== undefined) return whenLeftAlone(want, live, alone, rules)
   if (claim === "ours") return whenOurs(want, live, rules)
+  const isInPlace = live.owner === undefined && want.isKnown && !isPutBack(want, live, rules)
+  const drift = isInPlace ? [governDeleted(want, !want.appliedBefore, rules)] : []
+  if (drift.some(isLeft)) return heldBy(want, GONE, drift)
   const { uid, resourceVersion } = live
   return {
     ...want,

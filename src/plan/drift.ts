@@ -9,10 +9,13 @@ import {
   type ManagedFieldsEntry,
 } from "../domain/object.ts"
 import { added } from "./additions.ts"
-import { type Field, type FieldPath, type Location, locate, valueAt } from "./fields.ts"
+import { driftKey } from "./evidence.ts"
+import { childOf, listOf, nodeOf, textOf } from "./fieldpath.ts"
+import { type Field, type FieldPath, formatPath, type Location, locate, valueAt } from "./fields.ts"
 import { entriesOf, holderOf, isAutoscaled, ownSet } from "./holders.ts"
-import { isIgnored } from "./ignore.ts"
-import { type Baseline, type LiveObject, metadataOf } from "./live.ts"
+import { ignoredIn, isIgnored } from "./ignore.ts"
+import { isJsonObject, parseJson } from "./json.ts"
+import { ANNOTATION_APPLIED, type Baseline, type LiveObject, metadataOf } from "./live.ts"
 import { difference, missing } from "./ownership.ts"
 import { stampedTree } from "./stamp.ts"
 import type { Rules, Step, Want } from "./step.ts"
@@ -94,12 +97,36 @@ const walk = ({ want, tree, entries, set, rules }: Sight) => {
   }
 }
 
-const plain = (sight: Sight, field: Field): Lost => ({
-  ...field,
-  author: holderOf(field.path, sight.entries),
-  isConflict: false,
-  agrees: false,
-})
+const at = (tree: Json, path: FieldPath): Json | undefined => {
+  const place = locate(tree, path)
+  return place === undefined ? undefined : valueAt(tree, place)
+}
+
+/** Whether the live value is all that Git says; the API server may have filled in the rest. */
+export const says = (live: Json | undefined, desired: Json): boolean => {
+  if (Array.isArray(desired)) {
+    const [wanted, found] = [listOf(desired), listOf(live)]
+    return wanted.length === found.length && wanted.every((item, i) => says(found[i], item))
+  }
+  if (!isJsonObject(desired)) return textOf(live ?? null) === textOf(desired)
+  return Object.entries(desired).every(([key, value]) => says(childOf(live, key), value))
+}
+
+const wholeOf = ({ evidence }: Rules, { ref }: Want): Json | undefined =>
+  evidence.whole.get(formatRef(ref)) as unknown as Json | undefined
+
+/** Whose the field was last, and what is known of it; that the object as a whole was ours, no value tells. */
+const plain = ({ want, tree, rules, entries }: Sight, { path, at: place }: Field): Lost => {
+  const key = driftKey(formatRef(want.ref), path.length === 0 ? {} : { path: formatPath(path) })
+  const whole = path.length === 0 ? undefined : wholeOf(rules, want)
+  return {
+    path,
+    at: place,
+    author: holderOf(path, entries),
+    isConflict: rules.memory.conflicts.has(key),
+    agrees: whole !== undefined && says(at(whole, path), valueAt(tree, place) ?? null),
+  }
+}
 
 /** Git did not change: every field that a heal would bring back is drift. */
 const whileGitRests = (sight: Sight, live: LiveObject): Assessment => {
@@ -129,21 +156,15 @@ const EMPTY: Assessment = { lost: [], added: [], isDoubtful: false, whole: false
 const same = (a: Json | undefined, b: Json | undefined): boolean =>
   canonical(a ?? null) === canonical(b ?? null)
 
-const at = (tree: Json, path: FieldPath): Json | undefined => {
-  const place = locate(tree, path)
-  return place === undefined ? undefined : valueAt(tree, place)
-}
-
 /**
  * Git changed too. What was applied last tells lost fields from new ones; where that cannot be had, a field that
  * somebody else holds counts as lost, and never as a conflict.
  */
 const whileGitMoves = (sight: Sight): Assessment => {
   const { tree, want, entries, rules, set } = sight
-  const key = formatRef(want.ref)
   const found = walk(sight)
-  const last = rules.evidence.lastApplied.get(key)
-  const whole = rules.evidence.whole.get(key) as unknown as Json | undefined
+  const last = rules.evidence.lastApplied.get(formatRef(want.ref))
+  const whole = wholeOf(rules, want)
   const rest = { added: found.added, isDoubtful: false, whole: false }
   if (set === undefined)
     return { ...rest, lost: found.missing.map((f) => ({ ...plain(sight, f), isConflict: true })) }
@@ -152,13 +173,14 @@ const whileGitMoves = (sight: Sight): Assessment => {
     return { ...rest, lost: held }
   }
   const before = treeOf({ ...want.desired, json: last }, want, rules)
-  const gone = walk({ ...sight, tree: before }).missing
+  const ignored = ignoredIn(rules.policy.ignore ?? [], want.ref, before)
+  const gone = walk({ ...sight, tree: before, want: { ...want, ignored } }).missing
   const lost = gone.flatMap(({ path }): ReadonlyArray<Lost> => {
     const now = locate(tree, path)
-    if (now === undefined) return []
-    const value = valueAt(tree, now)
+    if (now === undefined || isBelow(now, want.ignored)) return []
+    const value = valueAt(tree, now) ?? null
     const isConflict = !same(at(before, path), value)
-    const agrees = isConflict && whole !== undefined && same(at(whole, path), value)
+    const agrees = isConflict && whole !== undefined && says(at(whole, path), value)
     return [{ path, at: now, author: holderOf(path, entries), isConflict, agrees }]
   })
   return { ...rest, lost }
@@ -182,8 +204,29 @@ const sightOf = (want: Want, live: LiveObject, rules: Rules): Sight => {
   return { want, tree, entries, set: ownSet(entries), rules }
 }
 
+const HASH: FieldPath = ["f:metadata", "f:annotations", `f:${ANNOTATION_APPLIED}`]
+
+/** Whether we wrote the hash that is live: as long as `fields` are not needed, nothing of ours was taken. */
+export const isOwnHash = (live: LiveObject): boolean => {
+  if (live.fields === undefined) return true
+  const set = ownSet(metadataOf(live).managedFields)
+  return (
+    HASH.reduce<JsonObject | undefined>((node, element) => nodeOf(node, element), set) !== undefined
+  )
+}
+
+/** Git changed it since it was applied. A hash that somebody else wrote or removed tells nothing of that. */
+export const hasMoved = (want: Want, live: LiveObject): boolean =>
+  live.applied !== want.hash && (!want.appliedBefore || isOwnHash(live))
+
+/** What somebody made in the place of ours has all that Git says: taking it changes no value. */
+export const isPutBack = (want: Want, live: LiveObject, rules: Rules): boolean => {
+  const whole = ownSet(metadataOf(live).managedFields) ? undefined : wholeOf(rules, want)
+  return whole !== undefined && says(whole, parseJson(want.desired.json))
+}
+
 /** Only asked of objects that are not settled. */
 export const assess = (want: Want, live: LiveObject, rules: Rules): Assessment => {
   const sight = sightOf(want, live, rules)
-  return live.applied === want.hash ? whileGitRests(sight, live) : whileGitMoves(sight)
+  return hasMoved(want, live) ? whileGitMoves(sight) : whileGitRests(sight, live)
 }

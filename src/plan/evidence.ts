@@ -29,25 +29,32 @@ export interface Memory {
   readonly firstSeen: ReadonlyMap<string, number>
   /** When an object was healed, newest last. */
   readonly heals: ReadonlyMap<ObjectKey, ReadonlyArray<number>>
+  /** By `driftKey`: conflicts that were left; they stay conflicts once the rest of the commit is applied. */
+  readonly conflicts: ReadonlySet<string>
 }
 
 /** Longer than any contest lasts. */
 const FORGOTTEN = 60 * 60_000
 
-export const NO_MEMORY: Memory = { firstSeen: new Map(), heals: new Map() }
+export const NO_MEMORY: Memory = {
+  firstSeen: new Map(),
+  heals: new Map(),
+  conflicts: new Set(),
+}
 
 export const driftKey = (object: ObjectKey, { path = "" }: Pick<Drift, "path">): string =>
   `${object} ${path}`
 
 /** What is remembered after a sync: drift that is still there, and one more heal of what was put back. */
 export const memoryAfter = (
-  { firstSeen, heals }: Memory,
+  { firstSeen, heals, conflicts }: Memory,
   changes: ChangeSet,
   now: number,
 ): Memory => {
   const looked = new Set(changes.map(({ ref }) => formatRef(ref)))
   const isUnseen = (key: string): boolean => !looked.has(key.slice(0, key.indexOf(" ")))
   const seen = new Map([...firstSeen].filter(([key]) => isUnseen(key)))
+  const disputed = new Set([...conflicts].filter(isUnseen))
   const healed = new Map([...heals].filter(([, times]) => now - (times.at(-1) ?? 0) < FORGOTTEN))
   for (const { ref, drift = [], action } of changes) {
     const key = formatRef(ref)
@@ -55,7 +62,8 @@ export const memoryAfter = (
     for (const row of drift) {
       if (row.action === "healed" && isDone) healed.set(key, remember(heals.get(key) ?? [], now))
       else seen.set(driftKey(key, row), row.firstSeen)
+      if (row.type === "conflict" && row.action === "left") disputed.add(driftKey(key, row))
     }
   }
-  return { firstSeen: seen, heals: healed }
+  return { firstSeen: seen, heals: healed, conflicts: disputed }
 }

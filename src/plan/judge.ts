@@ -1,8 +1,8 @@
 /** Which objects are as they were applied, and what has to be asked about the others before the plan. Pure. */
 import type { ObjectKey } from "../domain/object.ts"
 import { formatGroupKind, formatRef } from "../domain/object.ts"
-import { assess } from "./drift.ts"
-import { governDeleted, isLeft } from "./heal.ts"
+import { type Assessment, assess, hasMoved } from "./drift.ts"
+import { govern, governDeleted, isLeft } from "./heal.ts"
 import { isSameOwner, isSettled, type LiveObject } from "./live.ts"
 import type { Placed } from "./placement.ts"
 import type { Rules, Want } from "./step.ts"
@@ -18,7 +18,7 @@ export interface Judged {
 /**
  * - `wouldOwn`: a dry-run apply
  * - `lastApplied`: what an earlier commit said of it
- * - `whole`: the whole live object
+ * - `whole`: the whole live object, to compare values
  * - `metadata`: whether it is there at all
  */
 export type Ask = "wouldOwn" | "lastApplied" | "whole" | "metadata"
@@ -52,6 +52,12 @@ export const unsettled = (
     return isOurs && !object.terminating && !isSettled(object) ? [[want, object]] : []
   })
 
+/** Whoever put a field back that the policy leaves ends the drift; only its value tells. */
+const mayAgree = (want: Want, found: Assessment, rules: Rules): boolean =>
+  !rules.evidence.whole.has(formatRef(want.ref)) &&
+  found.lost.some(({ path }) => path.length > 0) &&
+  govern(want, found, rules).drift.some(({ action }) => action === "left")
+
 /** A second look with evidence asks for nothing more. */
 export const judge = (
   want: Want,
@@ -60,14 +66,19 @@ export const judge = (
 ): Judged | Asked | undefined => {
   const asked = (...asks: ReadonlyArray<Ask>): Asked => ({ want, live, asks })
   if (live === undefined)
-    return isLeft(governDeleted(want, !want.appliedBefore, rules)) ? asked("metadata") : undefined
-  if (live.applied !== want.hash)
+    return isLeft(governDeleted(want, !want.appliedBefore, rules))
+      ? asked("metadata", "whole")
+      : undefined
+  if (hasMoved(want, live))
     return rules.policy.conflictPolicy === "live"
       ? asked("lastApplied", "whole")
       : asked("lastApplied")
-  const { lost, added, isDoubtful, whole, blocked } = assess(want, live, rules)
+  const found = assess(want, live, rules)
+  const { lost, added, isDoubtful, whole, blocked } = found
   if (blocked !== undefined) return undefined
-  if (isDoubtful) return asked("wouldOwn")
+  const compares = mayAgree(want, found, rules) ? (["whole"] as const) : []
+  if (isDoubtful) return asked("wouldOwn", ...compares)
+  if (compares.length > 0) return asked(...compares)
   const isAsApplied = lost.length === 0 && added.length === 0
   const ownership = isAsApplied ? live.ownership : ""
   return { key: formatRef(want.ref), uid: live.uid, ownership, whole }

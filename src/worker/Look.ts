@@ -10,6 +10,7 @@ import { ANNOTATION_APPROVE_PRUNE, type GitRepository } from "../domain/reposito
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import { Kube } from "../kube/Kube.ts"
+import { isOwnHash } from "../plan/drift.ts"
 import { type Asked, isAsked, type Judged, judge, type Pair, unsettled } from "../plan/judge.ts"
 import { type LiveObject, withBaseline } from "../plan/live.ts"
 import { type Placed, placeAll } from "../plan/placement.ts"
@@ -82,7 +83,7 @@ export const makeLook = Effect.gen(function* () {
     return rulesOf(repository, claims.others(key), yield* Clock.currentTimeMillis, memory)
   })
 
-  /** Documents whose hash is that of the live object; of none, nothing is known. */
+  /** Documents whose hash is that of the live object; where others wrote that hash, of the newest commit. */
   const lastApplied = Effect.fnUntraced(function* (
     { before }: Journey,
     asked: ReadonlyArray<Asked>,
@@ -99,9 +100,10 @@ export const makeLook = Effect.gen(function* () {
       if (rendered._tag === "None") continue
       const { wants } = placeAll({ ...input, desired: rendered.value.objects })
       for (const { want, live: object } of wanted) {
-        const [last] = wants.get(formatRef(want.ref)) ?? []
-        if (last !== undefined && last.hash === object?.applied)
-          found.set(formatRef(want.ref), last.desired.json)
+        const key = formatRef(want.ref)
+        const [last] = wants.get(key) ?? []
+        if (last === undefined || object === undefined || found.has(key)) continue
+        if (last.hash === object.applied || !isOwnHash(object)) found.set(key, last.desired.json)
       }
     }
     return found

@@ -47,16 +47,19 @@ const timeOf = (text: string): number => {
   return Number.isNaN(time) ? 0 : time
 }
 
-/** After a restart a status still tells since when something has drifted. */
-export const memoryFrom = (status: RepositoryStatus | undefined): Memory => ({
-  firstSeen: new Map(
-    (status?.drift ?? []).map(({ object, path, firstSeen }) => [
-      driftKey(object, path === undefined ? {} : { path }),
-      timeOf(firstSeen),
-    ]),
-  ),
-  heals: new Map(),
-})
+/** After a restart a status still tells since when something has drifted, and what Git had changed too. */
+export const memoryFrom = (status: RepositoryStatus | undefined): Memory => {
+  const rows = (status?.drift ?? []).map(({ object, path, firstSeen, type, action }) => ({
+    key: driftKey(object, path === undefined ? {} : { path }),
+    since: timeOf(firstSeen),
+    isConflict: type === "conflict" && action === "left",
+  }))
+  return {
+    firstSeen: new Map(rows.map(({ key, since }) => [key, since])),
+    heals: new Map(),
+    conflicts: new Set(rows.filter(({ isConflict }) => isConflict).map(({ key }) => key)),
+  }
+}
 
 /** This spec of this commit was applied whole: what is absent now, somebody deleted. */
 export const isApplied = (

@@ -17,7 +17,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   git: 2050,
   kube: 2200,
   metrics: 100,
-  plan: 3250,
+  plan: 3350,
   render: 1550,
   report: 2000,
   supervisor: 360,
