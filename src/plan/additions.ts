@@ -2,7 +2,16 @@
 import type { Author } from "../domain/drift.ts"
 import type { Json, JsonObject, ManagedFieldsEntry, ObjectMeta } from "../domain/object.ts"
 import { handOver, type JsonPatchOperation } from "./adopt.ts"
-import { childOf, type FieldSet, listOf, memberOf, nodeOf, pairUp, textOf } from "./fieldpath.ts"
+import {
+  childOf,
+  type FieldSet,
+  keysOf,
+  listOf,
+  memberOf,
+  nodeOf,
+  pairUp,
+  textOf,
+} from "./fieldpath.ts"
 import type { FieldPath } from "./fields.ts"
 import { authorOf, entriesOf, fieldsOf, ownSet } from "./holders.ts"
 import { isJsonObject } from "./json.ts"
@@ -21,7 +30,13 @@ const holdsRestart = (set: FieldSet): boolean =>
 
 const isKeyed = (element: string): boolean => element.startsWith("k:")
 
-/** What desired says of each element of this set; `undefined`: nothing. Our own elements are matched first. */
+const isStated = (item: Json | undefined, element: string): boolean =>
+  Object.keys(keysOf(element) ?? {}).every((name) => childOf(item, name) !== undefined)
+
+/**
+ * What desired says of each element of this set; `undefined`: nothing. Our own elements are matched first; only
+ * they may be items that desired leaves a key of to its default.
+ */
 const saying = (
   desired: Json | undefined,
   set: FieldSet,
@@ -33,28 +48,43 @@ const saying = (
   const items = new Map(pairUp(list, keyed).map((element, index) => [element, list[index]]))
   const members = new Map(list.map((item) => [textOf(item), item]))
   return (element) => {
-    if (isKeyed(element)) return items.get(element)
+    if (isKeyed(element)) {
+      const item = items.get(element)
+      return nodeOf(own, element) !== undefined || isStated(item, element) ? item : undefined
+    }
     const member = memberOf(element)
     return member === undefined ? list[Number(element.slice(2))] : members.get(textOf(member))
   }
 }
 
+interface Sets {
+  readonly set: FieldSet
+  readonly own: FieldSet
+  /** Of all people, the set among them: a restart in any of them is not to be taken with what is around it. */
+  readonly people: ReadonlyArray<FieldSet>
+}
+
+const inside = ({ set, own, people }: Sets, element: string): Sets => ({
+  set: nodeOf(set, element) ?? {},
+  own: nodeOf(own, element) ?? {},
+  people: people.map((one) => nodeOf(one, element) ?? {}),
+})
+
 /** Topmost paths of a set that desired says nothing of. */
 const unsaid = (
-  set: FieldSet,
+  sets: Sets,
   desired: Json | undefined,
-  own: FieldSet,
   path: FieldPath,
 ): ReadonlyArray<FieldPath> => {
-  const said = saying(desired, set, own)
-  return Object.keys(set).flatMap((element) => {
+  const said = saying(desired, sets.set, sets.own)
+  return Object.keys(sets.set).flatMap((element) => {
     if (element === "." || element === RESTARTED) return []
-    const node = nodeOf(set, element) ?? {}
+    const below = inside(sets, element)
     const value = said(element) ?? undefined
     const here = [...path, element]
-    if (value === undefined && !holdsRestart(node)) return [here]
+    if (value === undefined && !below.people.some(holdsRestart)) return [here]
     const isLeaf = value !== undefined && typeof value !== "object"
-    return isLeaf ? [] : unsaid(node, value, nodeOf(own, element) ?? {}, here)
+    return isLeaf ? [] : unsaid(below, value, here)
   })
 }
 
@@ -72,10 +102,12 @@ export const added = (
 ): ReadonlyArray<Addition> => {
   const own = ownSet(managedFields) ?? {}
   const found = new Map<string, Addition>()
-  for (const entry of entriesOf(managedFields).filter(isByHand)) {
+  const written = entriesOf(managedFields).filter(isByHand)
+  const people = written.map(fieldsOf)
+  for (const entry of written) {
     const fields = Object.entries(fieldsOf(entry)).filter(([element]) => !APART.has(element))
     const author = authorOf(entry)
-    for (const path of unsaid(Object.fromEntries(fields), desired, own, [])) {
+    for (const path of unsaid({ set: Object.fromEntries(fields), own, people }, desired, [])) {
       const key = JSON.stringify(path)
       const before = found.get(key)?.author.time ?? ""
       if (!found.has(key) || (author.time ?? "") >= before) found.set(key, { path, author })
@@ -95,13 +127,13 @@ interface Cut {
 const cut = (set: FieldSet, [element, ...rest]: FieldPath): Cut => {
   const node = element === undefined ? undefined : nodeOf(set, element)
   if (element === undefined || node === undefined) return { left: set, taken: undefined }
-  const inside = rest.length === 0 ? { left: undefined, taken: node } : cut(node, rest)
-  if (inside.taken === undefined) return { left: set, taken: undefined }
+  const part = rest.length === 0 ? { left: undefined, taken: node } : cut(node, rest)
+  if (part.taken === undefined) return { left: set, taken: undefined }
   const { [element]: _, ...others } = set
-  const left = inside.left === undefined ? others : { ...others, [element]: inside.left }
+  const left = part.left === undefined ? others : { ...others, [element]: part.left }
   return {
     left: Object.keys(left).length === 0 ? undefined : left,
-    taken: { [element]: inside.taken },
+    taken: { [element]: part.taken },
   }
 }
 

@@ -38,10 +38,13 @@ export const authorOf = ({
   ...(typeof time === "string" ? { time } : {}),
 })
 
-const holds = (set: FieldSet, path: FieldPath): boolean => {
+/** An item whose path leaves out a defaulted key is none that we still own. */
+const holds = (set: FieldSet, path: FieldPath, own: FieldSet): boolean => {
   const [first, ...rest] = path
   if (first === undefined) return true
-  return spelled(set, first).some((element) => holds(nodeOf(set, element) ?? {}, rest))
+  return spelled(set, first)
+    .filter((element) => element === first || nodeOf(own, element) === undefined)
+    .some((element) => holds(nodeOf(set, element) ?? {}, rest, nodeOf(own, element) ?? {}))
 }
 
 /** Who else owns the field or something in it; of several the one that wrote last. */
@@ -50,9 +53,10 @@ export const holderOf = (
   managedFields: ReadonlyArray<ManagedFieldsEntry> | undefined,
 ): Author | undefined => {
   if (path.length === 0) return undefined
+  const own = ownSet(managedFields) ?? {}
   const holders = entriesOf(managedFields)
     .filter((entry) => !isOwn(entry) && entry.manager !== CEDED_MANAGER)
-    .filter((entry) => holds(fieldsOf(entry), path))
+    .filter((entry) => holds(fieldsOf(entry), path, own))
     .map(authorOf)
   return holders.reduce<Author | undefined>(
     (last, one) => (last === undefined || (one.time ?? "") >= (last.time ?? "") ? one : last),

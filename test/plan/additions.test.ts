@@ -142,6 +142,28 @@ describe("what people added", () => {
       )
     })
   }
+  it("is never a map that holds somebody's restart", () => {
+    const found = added(DESIRED, [
+      OWN,
+      entry("kubectl-edit", inTemplate({ "f:note": {} })),
+      entry("kubectl-rollout", inTemplate({ ".": {}, [RESTARTED]: {} })),
+    ])
+    assert.deepStrictEqual(
+      found.map(({ path }) => formatPath(path)),
+      ["spec.template.metadata.annotations.note"],
+    )
+  })
+  it("is no item of ours that lost its place, by another default", () => {
+    const ports = [{ containerPort: 53 }, { containerPort: 54, protocol: "TCP" }]
+    const held = (port: number, protocol: string) => ({
+      [`k:{"containerPort":${port},"protocol":"${protocol}"}`]: { ".": {}, "f:protocol": {} },
+    })
+    const set = { "f:ports": { ...held(53, "UDP"), ...held(54, "TCP") } }
+    assert.deepStrictEqual(
+      added({ ports }, [own({}), entry("kubectl-edit", set)]).map(({ path }) => formatPath(path)),
+      ["ports[containerPort=53,protocol=UDP]"],
+    )
+  })
   it("is told once, by whoever wrote last", () => {
     const fields = inPod({ "f:containers": SIDECAR })
     const found = added(DESIRED, [
@@ -261,6 +283,11 @@ describe("who holds a field", () => {
     assert.isDefined(holderOf(["f:spec", "f:ports", 'k:{"port":53}', "f:name"], entries))
     assert.isUndefined(holderOf(["f:spec", "f:ports", 'k:{"port":54}'], entries))
     assert.isDefined(holderOf(["f:spec", "f:x", "v:1.0"], entries))
+  })
+  it("is nobody who holds another item that we still own", () => {
+    const path = ["f:spec", "f:ports", 'k:{"port":53}']
+    const entries = [own({ "f:spec": { "f:ports": { 'k:{"port":53,"protocol":"TCP"}': {} } } })]
+    assert.isUndefined(holderOf(path, [...entries, entry("a", fields)]))
   })
   it("is an autoscaler only through scale, and never kubectl", () => {
     const scaled = (manager: string, more: object) => [entry(manager, fields, more)]
