@@ -70,12 +70,15 @@ export class Bare {
 /** Milliseconds since 1970, finer than Date.now. */
 export const epoch = (): number => performance.timeOrigin + performance.now()
 
+/** Nobody waits longer for a change to be seen. */
+const SIGHT = 60_000
+
 type Body = AsyncIterable<Buffer> & { destroy(): unknown }
 
 export class Watch {
   readonly #body: Body
   #text = ""
-  #wake: () => void = () => undefined
+  readonly #wakes = new Set<() => void>()
 
   constructor(body: Body) {
     this.#body = body
@@ -85,16 +88,24 @@ export class Watch {
   async #read(): Promise<void> {
     for await (const chunk of this.#body) {
       this.#text += chunk.toString("utf8")
-      this.#wake()
+      for (const wake of this.#wakes) wake()
     }
   }
 
-  /** When the text first appeared in the stream. */
-  async seen(text: string): Promise<number> {
-    while (!this.#text.includes(text)) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
+  /** When the text first appeared in the stream, behind the last `after`. */
+  async seen(text: string, after = ""): Promise<number> {
+    const isThere = () => {
+      const from = after === "" ? 0 : this.#text.lastIndexOf(after)
+      return from >= 0 && this.#text.includes(text, from)
+    }
+    const late = AbortSignal.timeout(SIGHT)
+    while (!isThere()) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const give = () => reject(new Error(`a watch did not see ${text} within ${SIGHT} ms`))
+      this.#wakes.add(resolve)
+      late.addEventListener("abort", give)
+      await promise.finally(() => late.removeEventListener("abort", give))
+      this.#wakes.delete(resolve)
     }
     return epoch()
   }
@@ -104,7 +115,8 @@ export class Watch {
   }
 }
 
-const environment = {
+/** Nothing of the user's own configuration. */
+export const gitEnvironment = {
   PATH: process.env["PATH"],
   GIT_CONFIG_NOSYSTEM: "1",
   GIT_CONFIG_GLOBAL: "/dev/null",
@@ -117,8 +129,8 @@ export const bareMirror = async (
   url: string,
 ): Promise<{ readonly ask: () => Promise<void>; readonly fetch: () => Promise<void> }> => {
   const git = (...args: ReadonlyArray<string>) =>
-    run("git", ["-C", folder, ...args], { env: environment })
-  await run("git", ["init", "-q", "--bare", folder], { env: environment })
+    run("git", ["-C", folder, ...args], { env: gitEnvironment })
+  await run("git", ["init", "-q", "--bare", folder], { env: gitEnvironment })
   const fetch = async () => {
     await git("fetch", "-q", "--depth=1", "--no-tags", url, "+refs/heads/main:refs/heads/main")
   }

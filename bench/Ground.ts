@@ -1,13 +1,14 @@
 // What the figures are measured on: one control plane, one Git server, and the built controller.
-import { mkdtemp, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { load } from "js-yaml"
-import { Api, eventually, type KubeObject } from "../test/cluster/Api.ts"
+import { Api, eventually, type Json, type KubeObject } from "../test/cluster/Api.ts"
 import { type ControlPlane, startControlPlane } from "../test/cluster/ControlPlane.ts"
 import { freePort } from "../test/cluster/freePort.ts"
 import { type Guarded, spawnGuarded } from "../test/cluster/Guarded.ts"
 import { type GitServer, startGitServer } from "../test/gitserver/GitServer.ts"
+import { listenerOf } from "./Process.ts"
 
 const root = join(import.meta.dirname, "..")
 
@@ -15,6 +16,8 @@ export interface Running {
   /** URL of the liveness probe. */
   readonly health: string
   readonly pid: () => Promise<number>
+  /** Its log lines so far, decoded. */
+  readonly lines: () => Promise<ReadonlyArray<Json>>
   readonly stop: () => Promise<void>
 }
 
@@ -26,31 +29,54 @@ export interface Ground {
   /** A new, empty namespace. */
   readonly namespace: (name: string) => Promise<string>
   /** Starts the bundle for these namespaces; answers once it is ready. */
-  readonly controller: (namespaces: ReadonlyArray<string>) => Promise<Running>
+  readonly controller: (
+    namespaces: ReadonlyArray<string>,
+    env?: Readonly<Record<string, string>>,
+  ) => Promise<Running>
   readonly stop: () => Promise<void>
+}
+
+const MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+/** What a pod has, in a folder of ours: a program of Node that looks for it where a pod has it. */
+const asInPod = async (plane: ControlPlane, folder: string): Promise<string> => {
+  await writeFile(join(folder, "token"), plane.token, { mode: 0o600 })
+  await writeFile(join(folder, "ca.crt"), plane.ca)
+  const [from, to] = [MOUNT, folder].map((path) => JSON.stringify(path))
+  const program = `import fs from "node:fs/promises"
+import { syncBuiltinESMExports } from "node:module"
+const read = fs.readFile
+const place = (path) => typeof path === "string" ? path.replace(${from}, ${to}) : path
+fs.readFile = (path, options) => read(place(path), options)
+syncBuiltinESMExports()`
+  return `data:text/javascript,${encodeURIComponent(program)}`
 }
 
 const startBundle = async (
   plane: ControlPlane,
   folder: string,
   namespaces: ReadonlyArray<string>,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Running> => {
   const port = await freePort()
+  const { hostname, port: apiPort } = new URL(plane.server)
   const log = join(folder, `controller-${port}.log`)
   const guarded: Guarded = spawnGuarded(
     process.execPath,
-    [join(root, "dist/nopea.js"), "controller"],
+    ["--import", await asInPod(plane, folder), join(root, "dist/nopea.js"), "controller"],
     {
       log,
       env: {
         PATH: process.env["PATH"],
-        KUBECONFIG: plane.kubeconfig,
+        KUBERNETES_SERVICE_HOST: hostname,
+        KUBERNETES_SERVICE_PORT: apiPort,
         NOPEA_LISTEN: `127.0.0.1:${port}`,
         NOPEA_DATA_DIR: join(folder, `mirrors-${port}`),
         NOPEA_NAMESPACES: namespaces.join(","),
         NOPEA_NAMESPACE: namespaces[0],
         NOPEA_ALLOW_CONTROLLER_IDENTITY: "true",
         NOPEA_LOG_FORMAT: "json",
+        ...env,
       },
     },
   )
@@ -62,25 +88,12 @@ const startBundle = async (
   return {
     health: `http://127.0.0.1:${port}/health`,
     pid: () => listenerOf(port),
+    lines: async () =>
+      (await readFile(log, "utf8"))
+        .split("\n")
+        .flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : [])),
     stop: () => guarded.stop(30_000),
   }
-}
-
-/** Process id of whoever listens on a loopback port (Linux). */
-const listenerOf = async (port: number): Promise<number> => {
-  const { readdir, readlink } = await import("node:fs/promises")
-  const hex = port.toString(16).toUpperCase().padStart(4, "0")
-  const line = (await readFile("/proc/net/tcp", "utf8"))
-    .split("\n")
-    .find((text) => text.includes(`:${hex} 00000000:0000 0A`))
-  const socket = `socket:[${line?.trim().split(/\s+/u)[9]}]`
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/u.test(name))) {
-    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
-      const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "")
-      if (target === socket) return Number(pid)
-    }
-  }
-  throw new Error(`nobody listens on ${port}`)
 }
 
 /** `controllers`: whether kube-controller-manager runs, as it does in every real cluster. */
@@ -101,8 +114,8 @@ export const prepareGround = async (controllers: boolean): Promise<Ground> => {
       await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } })
       return name
     },
-    controller: async (namespaces) => {
-      const one = await startBundle(plane, folder, namespaces)
+    controller: async (namespaces, env) => {
+      const one = await startBundle(plane, folder, namespaces, env)
       running.push(one)
       return one
     },

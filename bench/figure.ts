@@ -1,4 +1,5 @@
 // A figure: what was measured, against what, and whether the goal is reached. Nothing fails on it.
+import { BARE, bar, INK, number, OURS, picture, rule, text } from "./svg.ts"
 
 export interface Pair {
   readonly nopea: number
@@ -29,6 +30,8 @@ const spread = (values: ReadonlyArray<number>): Spread => {
   return { min: at(0), median: at(Math.floor(sorted.length / 2)), max: at(sorted.length - 1) }
 }
 
+export const median = (values: ReadonlyArray<number>): number => spread(values).median
+
 /** A ratio, pair by pair; the median counts. */
 export const compare = (input: {
   readonly name: string
@@ -58,7 +61,6 @@ export const measured = (input: {
   readonly value: number
 }): Figure => ({ ...input, baseline: "", pairs: [] })
 
-const number = (value: number): string => (value < 10 ? value.toFixed(2) : value.toFixed(0))
 const range = (of: Spread | undefined, unit: string): string =>
   of === undefined ? "" : `${number(of.median)} ${unit} (${number(of.min)}–${number(of.max)})`
 
@@ -78,30 +80,24 @@ export const formatTable = (figures: ReadonlyArray<Figure>): string => {
   return [head, "|---|---|---|---|---|---|", ...rows].join("\n")
 }
 
-const escaped = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
-
 /** Each round of a comparison as two bars. */
 export const plot = ({ name, unit, pairs }: Figure): string => {
-  const width = 640
-  const height = 240
-  const top = Math.max(1, ...pairs.flatMap(({ nopea, bare }) => [nopea, bare]))
+  const [width, height] = [640, 240]
+  const top = Math.max(...pairs.flatMap(({ nopea, bare }) => [nopea, bare]), Number.MIN_VALUE)
   const slot = (width - 60) / Math.max(pairs.length, 1)
-  const bar = (value: number, x: number, colour: string): string => {
-    const size = (value / top) * (height - 70)
-    return `<rect x="${x.toFixed(1)}" y="${(height - 30 - size).toFixed(1)}" width="${(slot * 0.38).toFixed(1)}" height="${size.toFixed(1)}" fill="${colour}"/>`
+  const column = (value: number, x: number, colour: string): string => {
+    const size = (value / top) * (height - 90)
+    return bar(x, height - 20 - size, slot * 0.38, size, colour)
   }
-  const bars = pairs.map(({ nopea, bare }, i) => {
-    const x = 50 + i * slot
-    return bar(bare, x, "#b0b7c3") + bar(nopea, x + slot * 0.4, "#2563eb")
-  })
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
-<rect width="100%" height="100%" fill="white"/>
-<text x="10" y="18" font-size="13">${escaped(name)}</text>
-<text x="10" y="38" fill="#2563eb">NOPEA</text><text x="70" y="38" fill="#6b7280">bare</text>
-<text x="4" y="56">${number(top)} ${unit}</text>
-<line x1="45" y1="${height - 30}" x2="${width - 5}" y2="${height - 30}" stroke="#6b7280"/>
-${bars.join("\n")}
-</svg>
-`
+  return picture(width, height, [
+    text(10, 18, name, { size: 13 }),
+    text(10, 38, "NOPEA", { fill: OURS }),
+    text(70, 38, "bare", { fill: INK }),
+    text(4, 62, `${number(top)} ${unit}`),
+    rule(45, height - 20, width - 5, height - 20),
+    ...pairs.flatMap(({ nopea, bare }, i) => [
+      column(bare, 50 + i * slot, BARE),
+      column(nopea, 50 + i * slot + slot * 0.4, OURS),
+    ]),
+  ])
 }

@@ -8,10 +8,10 @@ import { deployment, deployments, nameOf } from "./objects.ts"
 
 const ROUNDS = 15
 /** Shorter than the poll interval: what a poll asks lies within it, what the one before asked does not. */
-const ONE_POLL = 500
+export const ONE_POLL = 500
 
 /** When the poll that led to the first fetch after `since` asked its first question, at most `before` earlier. */
-const firstQuestion = (ground: Ground, repo: string, since: number, before = 0): number => {
+export const firstQuestion = (ground: Ground, repo: string, since: number, before = 0): number => {
   const asked = ground.git.log.filter((one) => one.repo === repo && one.at >= since - before)
   const fetch = asked.find((one) => one.command === "fetch" && one.at >= since)
   const first = asked.find((one) => fetch !== undefined && one.at >= fetch.at - ONE_POLL)
