@@ -142,10 +142,12 @@ const restarted = async (
   const requests = await requestsOf(ground, mark)
   const name = "restart with 1,000 unchanged objects"
   const of = (verbs: ReadonlyArray<string>) => requests.filter(({ verb }) => verbs.includes(verb))
+  // The further pages of a list are the same list.
+  const lists = of(["list"]).filter(({ requestURI }) => !requestURI.includes("continue="))
   return {
     controller,
     figures: [
-      exact({ name: `${name}: lists of their kind`, goal: 1, value: of(["list"]).length }),
+      exact({ name: `${name}: lists of their kind`, goal: 1, value: lists.length }),
       exact({ name: `${name}: writes of objects`, goal: 0, value: of(WRITES).length }),
       measured({
         name: `${name}: process start → synced`,
