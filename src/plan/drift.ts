@@ -83,13 +83,17 @@ interface Sight {
 const treeOf = (json: Want["desired"], { ref, hash }: Want, { owner }: Rules): JsonObject =>
   stampedTree(json, { namespace: ref.namespace, owner, hash })
 
+/** A number of replicas that Git leaves open is whoever's scales: taking it away would scale to one. */
+const isReplicas = (path: FieldPath): boolean =>
+  path.length === 2 && path[0] === "f:spec" && path[1] === "f:replicas"
+
 const walk = ({ want, tree, entries, set, rules }: Sight) => {
   const { ref } = want
   const found = missing(tree, set, { custom: !BUILT_IN.has(ref.group) })
   const ignore = rules.policy.ignore ?? []
   const counts = (field: Field): boolean =>
     !isBelow(field.at, want.ignored) && !isAutoscaled(field.path, entries)
-  const isAddition = (path: FieldPath) => !isIgnored(ignore, ref, path, tree)
+  const isAddition = (path: FieldPath) => !isReplicas(path) && !isIgnored(ignore, ref, path, tree)
   return {
     missing: found.missing.filter(counts),
     unsure: found.unsure.filter(counts),
