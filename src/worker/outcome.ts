@@ -23,9 +23,10 @@ export interface Done {
 const QUIET = new Set(["unchanged", "skipped", "held"])
 const AS_GIT_SAYS = new Set(["created", "configured", "unchanged", "healed"])
 
-/** Same commit, same spec, everything as it was: there is nothing to tell. */
+/** Same commit, same spec, everything as it was: there is nothing to tell. What is only planned is no change. */
 const isNothing = ({ before, commit, repository, result }: Done, failed: boolean): boolean =>
   !failed &&
+  !repository.spec.dryRun &&
   before?.clean === true &&
   before.commit.sha === commit.sha &&
   before.generation === repository.metadata.generation &&

@@ -190,6 +190,8 @@ export class Drifting {
 export interface Written {
   /** `patch 200`, in their order: those that were done. */
   readonly writes: ReadonlyArray<string>
+  /** When they came, milliseconds since the epoch. */
+  readonly at: ReadonlyArray<number>
   readonly dryRuns: number
   readonly reads: number
 }
@@ -203,10 +205,10 @@ export const askedSince = async (
   const dryRuns = all.filter(({ requestURI }) => isDryRun(requestURI))
   const real = all.filter(({ requestURI }) => !isDryRun(requestURI))
   const isWrite = ({ verb }: { readonly verb: string }) => WRITES.includes(verb)
+  const done = real.filter((one) => isWrite(one) && one.code < 400)
   return {
-    writes: real
-      .filter((one) => isWrite(one) && one.code < 400)
-      .map(({ verb, code }) => `${verb} ${code}`),
+    writes: done.map(({ verb, code }) => `${verb} ${code}`),
+    at: done.map(({ receivedAt }) => Date.parse(receivedAt)),
     dryRuns: dryRuns.length,
     reads: real.filter((one) => !isWrite(one)).length,
   }
