@@ -9,11 +9,13 @@ import { isUnreadable } from "../plan/kinds.ts"
 import { isFatal, type Lister, listKind, SECRET } from "./KindList.ts"
 import { type KindWatches, makeKindWatches, viewOf } from "./KindWatch.ts"
 import { LiveStore } from "./LiveStore.ts"
-import { TRUSTED_FOR, type Way, wayOf } from "./liveRows.ts"
+import { type Way, wayOf } from "./liveRows.ts"
 
 const AT_ONCE = 8
 /** A first list that takes longer is not waited for. */
 const FIRST_LIST = Duration.seconds(10)
+/** A kind that is gone or missing is asked for at once; this is for preferred versions. Milliseconds. */
+const DISCOVERED_FOR = 60 * 60_000
 /** A kind that nobody named for one to two of these is watched no longer. */
 const LINGER = Duration.seconds(30)
 
@@ -107,7 +109,7 @@ const discover = Effect.fnUntraced(function* (
   const { kube, watches } = parts
   const now = yield* elapsedMillis
   const isGone = (kind: string) => watches.get(kind)?.trouble?.status === 404
-  const isOld = query.freshness === "fresh" && now - parts.discoveredAt > TRUSTED_FOR
+  const isOld = query.freshness === "fresh" && now - parts.discoveredAt > DISCOVERED_FOR
   if (query.freshness !== "listed" && !isOld) {
     const discovery = yield* kube.discovery()
     const isKnown = ([name, kind]: readonly [string, GroupKind]) =>

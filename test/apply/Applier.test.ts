@@ -168,7 +168,7 @@ describe("the Applier", () => {
       ])
     }))
 
-  test("looks four times at an object that changes under every write, then gives up for now", (cluster) =>
+  test("looks eight times at an object that changes under every write, then gives up for now", (cluster) =>
     Effect.gen(function* () {
       cluster.put(config("a", "0"))
       cluster.before = (request) =>
@@ -180,7 +180,7 @@ describe("the Applier", () => {
       assert.strictEqual(changes.find((c) => c.failure)?.failure?.disposition, "retry")
       assert.strictEqual(
         cluster.requests.filter((r) => r === "getMetadata /ConfigMap/shop/a").length,
-        3,
+        7,
       )
     }))
 
