@@ -1,5 +1,6 @@
 /** The claims table: what each GitRepository of this controller wants. In memory, rebuilt by every first sync. */
-import { Clock, Context, type Duration, Effect, Latch, Layer } from "effect"
+import { Context, type Duration, Effect, Latch, Layer } from "effect"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { ObjectKey } from "../domain/object.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import {
@@ -121,7 +122,7 @@ const make = () => {
   }
 
   const settled = Effect.fnUntraced(function* (key: string, objects: ReadonlyArray<ObjectKey>) {
-    while (isListing || unasked(rows, key, objects, yield* Clock.currentTimeMillis).length > 0) {
+    while (isListing || unasked(rows, key, objects, yield* elapsedMillis).length > 0) {
       yield* Effect.timeoutOption(changed.await, LOOK)
     }
   })
@@ -131,7 +132,7 @@ const make = () => {
     objects: ReadonlyArray<ObjectKey>,
     atMost: Duration.Input,
   ) {
-    wake(unasked(rows, key, objects, yield* Clock.currentTimeMillis))
+    wake(unasked(rows, key, objects, yield* elapsedMillis))
     const answered = yield* Effect.timeoutOption(settled(key, objects), atMost)
     return answered._tag === "Some"
   })

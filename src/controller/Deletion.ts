@@ -5,6 +5,7 @@ import type { Run } from "../apply/Requests.ts"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import { Live, type LiveSnapshot } from "../cache/Live.ts"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, formatRef, type GroupKind, parseGroupKind } from "../domain/object.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
@@ -178,7 +179,7 @@ const make = (identityRules: IdentityRules) =>
         ledger.left.set(formatRef(ref), "spec.timeout was over before it could be deleted")
       }
       for (const [i, stage] of stages.entries()) {
-        const time = until - (yield* Clock.currentTimeMillis)
+        const time = until - (yield* elapsedMillis)
         yield* clearStage(run, ledger, stage, Math.max(time / (stages.length - i), 0))
       }
     })
@@ -195,16 +196,16 @@ const make = (identityRules: IdentityRules) =>
     }
 
     const run = Effect.fn("Deletion.run")(function* (repository: GitRepository) {
-      const now = yield* Clock.currentTimeMillis
-      const opened = openRun(repository, now)
+      const startedAt = yield* elapsedMillis
+      const opened = openRun(repository, yield* Clock.currentTimeMillis)
       if (typeof opened === "string") return everything(opened)
       claims.register(repository, () => {})
       claims.retire(opened.repository)
-      claims.declare(opened.rules.owner, { wants: new Set(), isWhole: true, startedAt: now })
+      claims.declare(opened.rules.owner, { wants: new Set(), isWhole: true, startedAt })
       const ledger: Ledger = { deleted: 0, handedOver: new Map(), left: new Map() }
       const limit = Duration.toMillis(repository.spec.timeout)
       let trouble = "the API server did not answer in time"
-      const done = yield* work(opened, ledger, repository, now + limit * 0.9).pipe(
+      const done = yield* work(opened, ledger, repository, startedAt + limit * 0.9).pipe(
         Effect.tapError(({ reason }) =>
           Effect.sync(() => {
             trouble = reason

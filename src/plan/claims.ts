@@ -34,7 +34,7 @@ export interface Claimant {
   readonly wants: ReadonlySet<ObjectKey>
   /** Every document rendered: what is not in `wants` is not wanted. */
   readonly isWhole: boolean
-  /** Start of the sync that first left out what it had wanted before; milliseconds since the epoch. */
+  /** Start of the sync that first left out what it had wanted before; milliseconds of the process. */
   readonly since: number
   /** Start of the last sync that said what it wants, or ended. */
   readonly checked: number

@@ -4,6 +4,7 @@ import { Applier } from "../apply/Applier.ts"
 import { Cache, type Worked } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import type { Live } from "../cache/Live.ts"
+import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
@@ -140,7 +141,7 @@ const make = (identityRules: IdentityRules) =>
     const run = Effect.fnUntraced(function* (request: SyncRequest) {
       const { repository, trigger } = request
       const key = keyOf(repository)
-      const startedAt = yield* Clock.currentTimeMillis
+      const startedAt = yield* elapsedMillis
       yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       const before = yield* cache.commits.get(key)
       const route = routeOf(trigger, before?.stale !== false)

@@ -20,7 +20,7 @@ export interface Journey {
   readonly route: Route
   readonly source: GitSource
   readonly before: Worked | undefined
-  /** Milliseconds since the epoch: nothing that it saw of Git is older. */
+  /** In milliseconds that only go forward: nothing that it saw of Git is older. */
   readonly startedAt: number
 }
 
