@@ -7,12 +7,22 @@ import { eventually, type Json } from "../test/cluster/Api.ts"
 import { freePort } from "../test/cluster/freePort.ts"
 import { stall } from "../test/gitserver/failures.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
+import { drift } from "./drift.ts"
 import { chooseCluster, NAMESPACE, type Stage, setStage, usesCurrentCluster } from "./Stage.ts"
-
-const bold = process.stdout.isTTY ? (text: string) => `\u001b[1m${text}\u001b[0m` : String
-const say = (line = ""): void => void process.stdout.write(`${line}\n`)
-const step = (title: string): void => say(`\n${bold(`== ${title}`)}`)
-const show = (text: string): void => say(text.replace(/^/gmu, "   "))
+import {
+  bold,
+  elapsed,
+  keyOf,
+  object,
+  repositoryKey,
+  say,
+  show,
+  showEvents,
+  showImage,
+  status,
+  step,
+  syncedAt,
+} from "./telling.ts"
 
 /** Resolves at Ctrl-C. A second one ends the process without cleaning up. */
 const interrupted = new Promise<NodeJS.Signals>((resolve) => {
@@ -50,34 +60,6 @@ data:
   text: summer sale
 `
 
-const keyOf = (name: string) => ({
-  apiVersion: "nopea.false.systems/v1alpha1",
-  kind: "GitRepository",
-  metadata: { name, namespace: NAMESPACE },
-})
-
-const repositoryKey = keyOf("shop")
-
-const object = (apiVersion: string, kind: string, name: string) => ({
-  apiVersion,
-  kind,
-  metadata: { name, namespace: NAMESPACE },
-})
-
-const status = async (
-  stage: Stage,
-  what: string,
-  holds: (s: Json) => boolean,
-  key = repositoryKey,
-): Promise<Json> => {
-  const live = await stage.api.waitFor(
-    key,
-    (found) => found?.status !== undefined && holds(found.status),
-    { until: what },
-  )
-  return live.status
-}
-
 /** What NOPEA holds of the shop, in few columns. */
 const showObjects = async (stage: Stage): Promise<void> =>
   show(
@@ -85,22 +67,6 @@ const showObjects = async (stage: Stage): Promise<void> =>
       ...["get", "deployments,services,configmaps", "-l", "nopea.io/repository=shop"],
       ...["-o", "custom-columns=KIND:.kind,NAME:.metadata.name"],
     ),
-  )
-
-const showImage = async (stage: Stage): Promise<void> =>
-  show(
-    await stage.kubectl(
-      ...["get", "deployment", "shop", "-o"],
-      "custom-columns=DEPLOYMENT:.metadata.name,IMAGE:.spec.template.spec.containers[0].image",
-    ),
-  )
-
-const syncedAt = (stage: Stage, commit: string, key = repositoryKey): Promise<Json> =>
-  status(
-    stage,
-    `is Synced at ${commit.slice(0, 7)}`,
-    (s) => s.phase === "Synced" && s.lastSyncedCommit === commit,
-    key,
   )
 
 const firstSync = async (stage: Stage, repo: GitRepo): Promise<void> => {
@@ -123,8 +89,6 @@ const firstSync = async (stage: Stage, repo: GitRepo): Promise<void> => {
   show(await stage.kubectl("get", "gitrepositories"))
   await showObjects(stage)
 }
-
-const elapsed = (start: number): string => `${((performance.now() - start) / 1000).toFixed(2)} s`
 
 const push = async (stage: Stage, repo: GitRepo): Promise<void> => {
   step("A push is live a moment later")
@@ -208,18 +172,6 @@ const gitProcessesOf = ({ url }: GitRepo): Promise<ReadonlyArray<number>> =>
 const stockFile = (season: string) => ({
   "stock.yaml": banner.replace("banner", "stock").replace("summer", season),
 })
-
-/** What its Events say, without what was said before. */
-const showEvents = async (stage: Stage, name: string, ...reasons: ReadonlyArray<string>) => {
-  const events = await stage.kubectl(
-    ...["get", "events", "--sort-by=.metadata.creationTimestamp"],
-    ...["--field-selector", `involvedObject.name=${name}`],
-    ...["-o", "custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message"],
-  )
-  const isAsked = (line: string, index: number) =>
-    index === 0 || reasons.length === 0 || reasons.some((reason) => line.includes(` ${reason} `))
-  show(events.split("\n").filter(isAsked).join("\n"))
-}
 
 /** Answers the second repository. */
 const isolate = async (stage: Stage, shop: GitRepo): Promise<GitRepo> => {
@@ -310,6 +262,7 @@ const play = async (stage: Stage): Promise<void> => {
   const repo = await stage.git.createRepo("shop")
   await firstSync(stage, repo)
   await push(stage, repo)
+  await drift(stage)
   await remove(stage, repo)
   await breakIt(stage, repo)
   await crash(stage, repo, await isolate(stage, repo))
