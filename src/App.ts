@@ -19,6 +19,8 @@ import * as RenderPool from "./render/RenderPool.ts"
 import * as Log from "./report/Log.ts"
 import * as ReporterLive from "./report/ReporterLive.ts"
 import * as Supervisor from "./supervisor/Supervisor.ts"
+import { REFUSALS } from "./webhook/answer.ts"
+import { makeReceiver } from "./webhook/Receiver.ts"
 import * as WebhookServer from "./webhook/WebhookServer.ts"
 import { Credentials } from "./worker/Credentials.ts"
 import * as HashKey from "./worker/HashKey.ts"
@@ -76,13 +78,26 @@ const workersLayer = (config: Config, leader: Leader.Leader["Service"]) =>
     Layer.provideMerge(Cache.layer()),
   )
 
+/** What the listener sees of a term: whether all is listed, and who takes deliveries then. */
+interface Face {
+  readonly listed: Latch.Latch
+  readonly door: WebhookServer.Door
+}
+
 /** One term: begins with nothing known, ends with every worker stopped. */
-const term = (config: Config, leader: Leader.Leader["Service"], listed: Latch.Latch) =>
+const term = (config: Config, leader: Leader.Leader["Service"], { listed, door }: Face) =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const { synced } = yield* Controller.Controller
-      yield* Effect.addFinalizer(() => listed.close)
-      yield* Effect.forkScoped(Effect.andThen(synced, listed.open))
+      const receive = yield* makeReceiver(config)
+      const show = (taker: WebhookServer.Door["receive"]) =>
+        Effect.sync(() => {
+          door.receive = taker
+        })
+      yield* Effect.addFinalizer(() => Effect.andThen(show(undefined), listed.close))
+      yield* Effect.forkScoped(
+        synced.pipe(Effect.andThen(show(receive)), Effect.andThen(listed.open)),
+      )
     }),
   ).pipe(
     Layer.provide(Controller.layer({ namespaces: config.namespaces })),
@@ -99,13 +114,20 @@ const notReady = (leader: Leader.Leader["Service"], listed: Latch.Latch) =>
       (listed.isOpen() ? undefined : "the GitRepositories are not listed yet"),
   )
 
+const tellNoSecret = Effect.logWarning("no webhook secret: the providers' routes refuse all").pipe(
+  Effect.annotateLogs({ code: REFUSALS.noSecret.code, fix: REFUSALS.noSecret.fix }),
+)
+
 const run = Effect.fnUntraced(function* (config: Config) {
   const leader = yield* Leader.Leader
   const listed = Latch.makeUnsafe(false)
+  const door: WebhookServer.Door = { receive: undefined }
   const ports = yield* Layer.build(portsLayer(config, leader))
-  const probes = { ...config.listen, notReady: notReady(leader, listed) }
-  yield* Layer.build(WebhookServer.layer(probes))
-  const work = Layer.launch(term(config, leader, listed))
+  const { listen, webhookMaxBytes, webhookSecret } = config
+  const whyNot = notReady(leader, listed)
+  yield* Layer.build(WebhookServer.layer({ ...listen, webhookMaxBytes, door, notReady: whyNot }))
+  if (webhookSecret.length === 0) yield* tellNoSecret
+  const work = Layer.launch(term(config, leader, { listed, door }))
   return yield* leader.whileLeading(Effect.provide(work, ports))
 }, Effect.scoped)
 

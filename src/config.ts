@@ -1,5 +1,5 @@
 /** Environment and flags, decoded once into one immutable Config. Every setting is a row of one table. */
-import { Result } from "effect"
+import { Redacted, Result } from "effect"
 import { parseGoDuration } from "./domain/duration.ts"
 import { ConfigError } from "./domain/errors.ts"
 
@@ -12,6 +12,8 @@ interface Setting<A> {
   readonly fallback: string
   readonly description: string
   readonly parse: (text: string) => Parsed<A>
+  /** No flag, because arguments of processes can be seen; never repeated in a message. */
+  readonly isSecret?: boolean
 }
 
 const ok = <A>(value: A): Parsed<A> => ({ ok: value })
@@ -43,6 +45,14 @@ const bytes = (value: string): Parsed<number> => {
   return match !== null && size > 0 ? ok(size) : { expected: 'a size, such as "50Mi" or "1048576"' }
 }
 
+const secrets = (value: string): Parsed<ReadonlyArray<Redacted.Redacted>> => {
+  const all = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
+  return all.length <= 16 &&
+    all.every((one) => /^(?!whsec_)|^whsec_[A-Za-z0-9+/]{32,}={0,2}$/u.test(one))
+    ? ok(all.map((one) => Redacted.make(one)))
+    : { expected: "at most 16 secrets, comma-separated, those with whsec_ as GitLab shows them" }
+}
+
 const oneOf =
   <const A extends string>(...allowed: ReadonlyArray<A>) =>
   (value: string): Parsed<A> => {
@@ -72,8 +82,22 @@ export const SETTINGS = {
   listen: setting({
     env: "NOPEA_LISTEN",
     fallback: "0.0.0.0:8080",
-    description: "address of the probes",
+    description: "address of webhooks and probes",
     parse: address,
+  }),
+  webhookSecret: setting({
+    env: "NOPEA_WEBHOOK_SECRET",
+    fallback: "",
+    description:
+      "secrets of the providers' webhook routes, comma-separated, each one valid; no flag; empty: these routes refuse everything",
+    parse: secrets,
+    isSecret: true,
+  }),
+  webhookMaxBytes: setting({
+    env: "NOPEA_WEBHOOK_MAX_BYTES",
+    fallback: "5Mi",
+    description: "largest webhook body",
+    parse: bytes,
   }),
   dataDir: setting({
     env: "NOPEA_DATA_DIR",
@@ -170,6 +194,11 @@ export type Config = {
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as ReadonlyArray<SettingName>
+/** Those that are flags too. */
+export const FLAG_NAMES: ReadonlyArray<SettingName> = SETTING_NAMES.filter((name) => {
+  const row: Setting<unknown> = SETTINGS[name]
+  return row.isSecret !== true
+})
 
 /** `NOPEA_DATA_DIR` -> `data-dir`. */
 export const flagName = (name: SettingName): string =>
@@ -182,8 +211,10 @@ const wrong = (name: SettingName, value: string, expected: string): ConfigError 
   new ConfigError({
     code: "NOPEA-C010",
     operation: "read setting",
-    subject: `${SETTINGS[name].env} / --${flagName(name)}`,
-    reason: `${JSON.stringify(value.slice(0, 100))} is not ${expected}`,
+    subject: FLAG_NAMES.includes(name)
+      ? `${SETTINGS[name].env} / --${flagName(name)}`
+      : SETTINGS[name].env,
+    reason: `${FLAG_NAMES.includes(name) ? JSON.stringify(value.slice(0, 100)) : "its value"} is not ${expected}`,
     fix: `set ${SETTINGS[name].env} to ${expected}`,
     disposition: "stall",
   })

@@ -6,7 +6,7 @@ import * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
-import { type Config, decodeConfig, flagName, SETTING_NAMES, SETTINGS } from "../config.ts"
+import { type Config, decodeConfig, FLAG_NAMES, flagName, SETTINGS } from "../config.ts"
 import type { ConfigError } from "../domain/errors.ts"
 import type { Render } from "../render/Render.ts"
 import { VERSION } from "../version.ts"
@@ -32,7 +32,7 @@ const told = (error: Told): CliError.UserError =>
   })
 
 const settingFlags = Object.fromEntries(
-  SETTING_NAMES.map((name) => {
+  FLAG_NAMES.map((name) => {
     const { description, env, fallback } = SETTINGS[name]
     const help = `${description} [${env}${fallback === "" ? "" : `, default ${fallback}`}]`
     return [name, Flag.String(flagName(name)).pipe(Flag.withDescription(help), Flag.optional)]

@@ -1,7 +1,9 @@
-import { createServer } from "node:net"
+import { connect, createServer, type Socket } from "node:net"
+import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
-import { layer } from "../../src/webhook/WebhookServer.ts"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { ignored } from "../../src/webhook/answer.ts"
+import { type Door, type ListenOptions, layer } from "../../src/webhook/WebhookServer.ts"
 import { freePort } from "../cluster/freePort.ts"
 
 const get = (port: number, path: string) =>
@@ -10,6 +12,14 @@ const get = (port: number, path: string) =>
     return `${answer.status} ${(await answer.text()).trim()}`
   })
 
+const MAX = 10_000
+const basics = {
+  host: "127.0.0.1",
+  notReady: Effect.succeed(undefined),
+  door: { receive: undefined },
+  webhookMaxBytes: MAX,
+}
+
 describe("probes", () => {
   it.live("alive at once, ready when nothing is missing, and closed with the scope", () =>
     Effect.gen(function* () {
@@ -17,7 +27,7 @@ describe("probes", () => {
       const state: { missing: string | undefined } = { missing: "standby: other leads" }
       const scope = yield* Scope.make()
       const notReady = Effect.sync(() => state.missing)
-      yield* Layer.buildWithScope(layer({ host: "127.0.0.1", port, notReady }), scope)
+      yield* Layer.buildWithScope(layer({ ...basics, port, notReady }), scope)
       assert.strictEqual(yield* get(port, "/health"), "200 ok")
       assert.strictEqual(yield* get(port, "/ready"), "503 not ready: standby: other leads")
       state.missing = undefined
@@ -41,12 +51,196 @@ describe("probes", () => {
             })
           }),
       )
-      const options = { host: "127.0.0.1", port, notReady: Effect.succeed(undefined) }
-      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer(options))))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(layer({ ...basics, port }))))
       assert.strictEqual(error.code, "NOPEA-C011")
       assert.include(error.reason, "EADDRINUSE")
       assert.include(error.fix, "NOPEA_LISTEN")
       taken.close()
     }),
+  )
+})
+
+interface World {
+  readonly port: number
+  readonly door: Door
+  /** Bodies that were read to their end. */
+  readonly bodies: Array<Buffer>
+  readonly post: (
+    body: Uint8Array | string,
+    headers?: Record<string, string>,
+  ) => Effect.Effect<string>
+  /** A connection of its own, with what came back on it until the server closed it. */
+  readonly raw: (head: string) => {
+    readonly socket: Socket
+    readonly answer: Effect.Effect<string>
+  }
+}
+
+const world = (body: (w: World) => Effect.Effect<unknown>, over: Partial<ListenOptions> = {}) =>
+  Effect.gen(function* () {
+    const port = yield* Effect.promise(freePort)
+    const bodies: Array<Buffer> = []
+    const door: Door = {
+      receive: (incoming) =>
+        incoming.body.pipe(
+          Effect.map((bytes) => {
+            bodies.push(Buffer.from(bytes))
+            return ignored(`${bytes.length} bytes on ${incoming.path}`)
+          }),
+          Effect.catch(Effect.succeed),
+        ),
+    }
+    yield* Layer.build(layer({ ...basics, port, door, ...over }))
+    const post: World["post"] = (sent, headers = {}) =>
+      Effect.promise(async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/webhook/github`, {
+          method: "POST",
+          body: Buffer.from(sent as Uint8Array),
+          headers,
+        })
+        return `${answer.status} ${(await answer.text()).trim()}`
+      })
+    const raw: World["raw"] = (head) => {
+      const socket = connect(port, "127.0.0.1")
+      let text = ""
+      socket.on("data", (chunk) => {
+        text += chunk.toString()
+      })
+      socket.on("error", () => {})
+      const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(text)))
+      socket.write(head)
+      return { socket, answer: Effect.promise(() => closed) }
+    }
+    yield* body({ port, door, bodies, post, raw })
+  }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
+
+const HEAD = "POST /webhook/github HTTP/1.1\r\nHost: x\r\n"
+
+describe("a webhook's body", () => {
+  it.live("arrives byte for byte", () =>
+    world(({ post, bodies }) =>
+      Effect.gen(function* () {
+        const bytes = Buffer.from(Array.from({ length: 1000 }, (_, nth) => nth % 256))
+        assert.strictEqual(yield* post(bytes), "200 ignored: 1000 bytes on /webhook/github")
+        assert.deepStrictEqual(bodies, [bytes])
+      }),
+    ),
+  )
+
+  it.live("that is larger than allowed is refused by what it declares, unread", () =>
+    world(({ post, raw, bodies }) =>
+      Effect.gen(function* () {
+        assert.match(yield* post("x".repeat(MAX + 1)), /^413 NOPEA-W005/u)
+        assert.match(yield* post("x".repeat(MAX)), /^200/u)
+        const huge = raw(`${HEAD}Content-Length: 99999999999\r\nExpect: 100-continue\r\n\r\n`)
+        const answer = yield* huge.answer
+        assert.match(answer, /^HTTP\/1\.1 413/u)
+        assert.strictEqual(bodies.length, 1)
+      }),
+    ),
+  )
+
+  it.live("that declares no length is counted as it comes", () =>
+    world(({ raw, bodies }) =>
+      Effect.gen(function* () {
+        const chunked = raw(`${HEAD}Transfer-Encoding: chunked\r\n\r\n`)
+        const chunk = `3e8\r\n${"x".repeat(1000)}\r\n`
+        for (let nth = 0; nth < 11; nth++) chunked.socket.write(chunk)
+        assert.match(yield* chunked.answer, /^HTTP\/1\.1 413/u)
+        const small = raw(
+          `${HEAD}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}0\r\n\r\n`,
+        )
+        assert.match(yield* small.answer, /^HTTP\/1\.1 200/u)
+        assert.deepStrictEqual(
+          bodies.map(({ length }) => length),
+          [1000],
+        )
+      }),
+    ),
+  )
+
+  it.live("that does not come is waited for so long only; probes go on beside it", () =>
+    world(
+      ({ raw, port, bodies }) =>
+        Effect.gen(function* () {
+          const slow = [1, 2, 3].map(() => raw(`${HEAD}Content-Length: 100\r\n\r\nx`))
+          assert.strictEqual(yield* get(port, "/health"), "200 ok")
+          for (const { answer } of slow)
+            assert.match(yield* answer, /^HTTP\/1\.1 408(?:.|\s)*NOPEA-W007/u)
+          assert.deepStrictEqual(bodies, [])
+        }),
+      { bodyTimeout: "200 millis" },
+    ),
+  )
+
+  it.live("that breaks off does nothing", () =>
+    world(({ raw, port, bodies }) =>
+      Effect.gen(function* () {
+        const cut = raw(`${HEAD}Content-Length: 100\r\n\r\nx`)
+        cut.socket.end()
+        yield* cut.answer
+        assert.strictEqual(yield* get(port, "/health"), "200 ok")
+        assert.deepStrictEqual(bodies, [])
+      }),
+    ),
+  )
+
+  it.live("that is compressed is refused, whatever it would be", () =>
+    world(({ post, bodies }) =>
+      Effect.gen(function* () {
+        for (const encoding of ["gzip", "br", "deflate, gzip", "GZIP"]) {
+          const answer = yield* post(gzipSync("{}"), { "content-encoding": encoding })
+          assert.match(answer, /^400 NOPEA-W010/u)
+        }
+        assert.match(yield* post("{}", { "content-encoding": "identity" }), /^200/u)
+        assert.strictEqual(bodies.length, 1)
+      }),
+    ),
+  )
+})
+
+describe("deliveries", () => {
+  it.live("are refused while nobody leads", () =>
+    world(({ door, post }) =>
+      Effect.gen(function* () {
+        door.receive = undefined
+        assert.match(yield* post("{}"), /^503 NOPEA-W008/u)
+      }),
+    ),
+  )
+
+  it.live("beyond their places are refused at once; probes and the others go on", () =>
+    world(({ door, port, post }) =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const full = yield* Deferred.make<void>()
+        let inside = 0
+        door.receive = () =>
+          Effect.suspend(() => {
+            inside += 1
+            if (inside === 64) Deferred.doneUnsafe(full, Effect.void)
+            return Effect.as(Deferred.await(gate), ignored("done"))
+          })
+        const held = yield* Effect.forkChild(
+          Effect.forEach([...Array(64).keys()], () => post("{}"), { concurrency: "unbounded" }),
+        )
+        yield* Deferred.await(full)
+        assert.match(yield* post("{}"), /^503 NOPEA-W006/u)
+        assert.strictEqual(yield* get(port, "/health"), "200 ok")
+        assert.strictEqual(yield* get(port, "/ready"), "200 ok")
+        yield* Deferred.succeed(gate, undefined)
+        const answers = yield* Fiber.join(held)
+        assert.isTrue(answers.every((one) => one.startsWith("200")))
+        assert.match(yield* post("{}"), /^200/u)
+      }),
+    ),
+  )
+
+  it.live("are POSTs", () =>
+    world(({ port }) =>
+      Effect.gen(function* () {
+        assert.match(yield* get(port, "/webhook/github?payload={}"), /^404/u)
+      }),
+    ),
   )
 })

@@ -1,0 +1,207 @@
+/** One delivery from its headers to the workers it concerns: proof first, then the body, then a trigger each. */
+import { Clock, Effect, Result } from "effect"
+import type { GitRepository } from "../domain/repository.ts"
+import type { Kube } from "../kube/Kube.ts"
+import { Supervisor } from "../supervisor/Supervisor.ts"
+import { type Answer, gently, ignored, queued, REFUSALS } from "./answer.ts"
+import { cloneKey } from "./cloneKey.ts"
+import { makeHookSecrets } from "./HookSecrets.ts"
+import { type Concerned, matchPush } from "./match.ts"
+import { type Offer, offersOf, provesByBody, provesByToken, type Secrets } from "./proof.ts"
+import * as providers from "./providers.ts"
+import { type Route, routeOf } from "./route.ts"
+
+export interface Incoming {
+  /** As it stands in the request line. */
+  readonly path: string
+  /** Names in lower case. */
+  readonly headers: providers.Headers
+  /** Reads it, bounded in size and time; asked for only where it is needed. */
+  readonly body: Effect.Effect<Uint8Array, Answer>
+}
+
+export type Receive = (incoming: Incoming) => Effect.Effect<Answer>
+
+export interface ReceiverOptions {
+  /** Of the providers' routes. */
+  readonly webhookSecret: Secrets
+}
+
+/** Deliveries that are known when they come again. */
+const MAX_REMEMBERED = 10_000
+
+interface Delivery extends Incoming {
+  readonly route: Route
+  readonly name: providers.ProviderName
+  readonly provider: providers.Provider
+  readonly offers: ReadonlyArray<Offer>
+  /** Whose own route this is. */
+  readonly repository?: GitRepository
+}
+
+/** A bounded memory, oldest first out. */
+const makeMemory = () => {
+  const known = new Set<string>()
+  return {
+    /** Whether it is new; it no longer is. */
+    add: (id: string): boolean => {
+      if (known.has(id)) return false
+      const [oldest] = known
+      if (known.size >= MAX_REMEMBERED && oldest !== undefined) known.delete(oldest)
+      known.add(id)
+      return true
+    },
+    forget: (id: string): void => void known.delete(id),
+  }
+}
+
+const refuse = (answer: Answer): Effect.Effect<never, Answer> => Effect.fail(answer)
+
+const FORM = "application/x-www-form-urlencoded"
+
+const payloadOf = ({ headers }: Incoming, bytes: Uint8Array): Uint8Array => {
+  const type = (headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase()
+  if (type !== FORM) return bytes
+  return Buffer.from(new URLSearchParams(Buffer.from(bytes).toString()).get("payload") ?? "")
+}
+
+const parse = (bytes: Uint8Array): Result.Result<unknown, Answer> =>
+  Result.try({
+    try: () => JSON.parse(Buffer.from(bytes).toString()) as unknown,
+    catch: (): Answer => REFUSALS.malformed,
+  })
+
+const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
+  const supervisor = yield* Supervisor
+  const hookSecrets = yield* makeHookSecrets
+  const memory = makeMemory()
+  const places = new WeakMap<GitRepository, { readonly place: string | undefined }>()
+
+  const placeOf = (repository: GitRepository): string | undefined => {
+    const known = places.get(repository) ?? { place: cloneKey(repository.spec.url) }
+    places.set(repository, known)
+    return known.place
+  }
+
+  /** The one that this route names, if it is the only one. */
+  const named = Effect.fnUntraced(function* (route: Route) {
+    if (route.kind === "provider") return undefined
+    const { namespace, name } = route
+    const found = (yield* supervisor.list).filter(
+      ({ metadata }) =>
+        metadata.name === name && (namespace === undefined || metadata.namespace === namespace),
+    )
+    return found.length === 1 ? found[0] : undefined
+  })
+
+  const secretsFor = (delivery: Delivery, wasWrong: boolean): Effect.Effect<Secrets> => {
+    if (delivery.route.kind === "provider") return Effect.succeed(webhookSecret)
+    const { repository } = delivery
+    return repository === undefined ? Effect.succeed([]) : hookSecrets.of(repository, wasWrong)
+  }
+
+  /** With secrets that are known, then with those that a new look brings. */
+  const proven = Effect.fnUntraced(function* (
+    delivery: Delivery,
+    holds: (secrets: Secrets) => boolean,
+  ) {
+    const known = yield* secretsFor(delivery, false)
+    if (holds(known)) return true
+    const renewed = yield* secretsFor(delivery, true)
+    return renewed !== known && holds(renewed)
+  })
+
+  /** Whether the headers alone are proof; who has nothing that could be one is sent away. */
+  const proveHeaders = Effect.fnUntraced(function* (delivery: Delivery) {
+    const { offers, route } = delivery
+    const isSecret = yield* proven(delivery, (secrets) => secrets.length > 0)
+    if (!isSecret) {
+      return yield* refuse(route.kind === "provider" ? REFUSALS.noSecret : REFUSALS.unproven)
+    }
+    const tokens = offers.filter(({ by }) => by === "token")
+    const byToken =
+      tokens.length > 0 && (yield* proven(delivery, (secrets) => provesByToken(tokens, secrets)))
+    const mayProve = byToken || tokens.length < offers.length
+    return mayProve ? byToken : yield* refuse(REFUSALS.unproven)
+  })
+
+  /** The body of who may send it. */
+  const prove = Effect.fnUntraced(function* (delivery: Delivery) {
+    const { offers, provider } = delivery
+    const isProven = yield* proveHeaders(delivery)
+    const bytes = yield* delivery.body
+    const payload = payloadOf(delivery, bytes)
+    if (isProven) return payload
+    const now = yield* Clock.currentTimeMillis
+    const signed = provider.signsPayload ? payload : bytes
+    const holds = (secrets: Secrets) => provesByBody(offers, secrets, signed, now)
+    return (yield* proven(delivery, holds)) ? payload : yield* refuse(REFUSALS.unproven)
+  })
+
+  const send = Effect.fnUntraced(function* (delivery: Delivery, { key, commit }: Concerned) {
+    const hint = commit === undefined ? {} : { commit }
+    const isTaken = yield* supervisor.send(key, { kind: "webhook", ...hint })
+    const fields = { repository: key, provider: delivery.name, ...hint }
+    if (isTaken) yield* Effect.logInfo("webhook: sync asked for").pipe(Effect.annotateLogs(fields))
+    return isTaken
+  })
+
+  const dispatch = Effect.fnUntraced(function* (
+    delivery: Delivery,
+    push: providers.Push,
+    id: string | undefined,
+  ) {
+    const { route, repository } = delivery
+    const candidates = repository === undefined ? yield* supervisor.list : [repository]
+    const { known, concerned } = matchPush(push, candidates, placeOf)
+    if (known === 0) return REFUSALS.unmatched
+    if (concerned.length === 0) return ignored("no followed branch or tag moved")
+    const mark = `${JSON.stringify(route)} ${id}`
+    if (id !== undefined && !memory.add(mark)) return ignored("this delivery came before")
+    const taken = yield* Effect.filter(concerned, (one) => send(delivery, one))
+    if (taken.length === 0) memory.forget(mark)
+    return taken.length === 0 ? REFUSALS.notReady : queued(taken.length)
+  })
+
+  /** What the proven body asks for. */
+  const serve = Effect.fnUntraced(function* (delivery: Delivery, payload: Uint8Array) {
+    const { provider, headers } = delivery
+    const body = yield* Effect.fromResult(parse(payload))
+    const event = providers.readEvent(provider, headers, body)
+    if (event.kind === "other") return ignored("not a push")
+    if (event.kind === "incomplete") return REFUSALS.malformed
+    return yield* dispatch(delivery, event.push, providers.deliveryId(provider, headers, body))
+  })
+
+  const deliveryOf = Effect.fnUntraced(function* (incoming: Incoming, route: Route) {
+    const { headers } = incoming
+    const name = route.kind === "provider" ? route.provider : providers.detect(headers)
+    if (name === undefined) return yield* refuse(REFUSALS.unproven)
+    if (providers.isUnsignedPing(name, headers)) return yield* refuse(ignored("a ping"))
+    const provider: providers.Provider = providers.PROVIDERS[name]
+    const offers = offersOf(provider, headers)
+    if (offers.length === 0) return yield* refuse(REFUSALS.unproven)
+    const repository = yield* named(route)
+    const own = repository === undefined ? {} : { repository }
+    const delivery: Delivery = { ...incoming, route, name, provider, offers, ...own }
+    return delivery
+  })
+
+  const receive: Receive = Effect.fn("Receiver.receive")(function* (incoming) {
+    const route = routeOf(incoming.path)
+    if (route === undefined) return { status: 404, reason: "no such route" }
+    const answered = Effect.gen(function* () {
+      const delivery = yield* deliveryOf(incoming, route)
+      const payload = yield* prove(delivery)
+      const answer = yield* serve(delivery, payload).pipe(Effect.catch(Effect.succeed))
+      return gently(answer, delivery.provider.isTouchy)
+    })
+    return yield* Effect.catch(answered, Effect.succeed)
+  })
+  return receive
+})
+
+/** Knows what came before for as long as it lives: one term. */
+export const makeReceiver: (
+  options: ReceiverOptions,
+) => Effect.Effect<Receive, never, Supervisor | Kube> = make
