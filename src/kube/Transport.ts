@@ -22,6 +22,8 @@ import { garbage, late, wasCut } from "./unanswered.ts"
 export interface TransportOptions extends BudgetOptions, ConnectionOptions {
   /** Milliseconds until a sent request is given up; default 30,000. */
   readonly deadline?: number
+  /** Told of every answer, also of one that is tried again; status 0: none came. */
+  readonly answered?: (verb: string, status: number) => void
 }
 
 export interface Answer {
@@ -40,6 +42,7 @@ interface Parts extends Wire {
   readonly access: Access
   readonly budget: Budget
   readonly deadline: number
+  readonly answered: (verb: string, status: number) => void
 }
 
 const bounded = <A>(
@@ -79,12 +82,23 @@ const answerOf = (asked: Asked, raw: Raw): Effect.Effect<Answer, KubeError> => {
   }
 }
 
+/** Right where it came, or did not: a watch that opens is one answer. */
+const counted =
+  ({ answered }: Parts, { operation }: Asked) =>
+  <A extends { readonly status: number }>(
+    answer: Effect.Effect<A, KubeError>,
+  ): Effect.Effect<A, KubeError> =>
+    answer.pipe(
+      Effect.tap(({ status }) => Effect.sync(() => answered(operation, status))),
+      Effect.tapError(() => Effect.sync(() => answered(operation, 0))),
+    )
+
 /** The identity is asked for in the turn: one that waited may belong to connections that were closed since. */
 const attempt = (parts: Parts, request: Request): Effect.Effect<Answer, KubeError> => {
   const { asked, caller } = request
   const inTurn = identified(parts, (identity) =>
     bounded(parts, request, exchange(parts, request, identity)),
-  )
+  ).pipe(counted(parts, asked))
   return Effect.flatMap(parts.budget.run(asked, caller.budget, inTurn), (raw) =>
     answerOf(asked, raw),
   )
@@ -115,7 +129,7 @@ const openStream = Effect.fnUntraced(function* (parts: Parts, request: Request) 
   )
   const opened = yield* identified(parts, (identity) =>
     bounded(parts, request, open(parts, request, { identity, signal })),
-  )
+  ).pipe(counted(parts, request.asked))
   return isSuccess(opened.status) ? opened.stream : yield* refusal(request.asked, opened)
 })
 
@@ -129,6 +143,7 @@ export const makeTransport = (
       access,
       budget: yield* makeBudget(options),
       deadline: options.deadline ?? 30_000,
+      answered: options.answered ?? (() => {}),
     }
     return {
       send: (request) =>

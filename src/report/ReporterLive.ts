@@ -7,6 +7,7 @@ import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { conditionOf, MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Kube } from "../kube/Kube.ts"
+import { Audience, type Heard } from "./Audience.ts"
 import { failureEntry } from "./entries.ts"
 import { noticesOf, undelivered } from "./events.ts"
 import { Notifier, layer as notifierLayer } from "./Notifier.ts"
@@ -99,6 +100,7 @@ const make = Effect.gen(function* () {
   const writer = yield* makeWriter
   const record = yield* makeRecorder
   const notifier = yield* Notifier
+  const hear = yield* Audience
   /** By uid; what is not known any more is taken from the status. */
   const said = new Map<string, Known>()
 
@@ -132,23 +134,40 @@ const make = Effect.gen(function* () {
 
   /** Status first, then the events that its change is worth. */
   const tell = Effect.fnUntraced(function* (target: Target, news: News) {
-    const { before, after } = yield* writer.tell(target, news)
-    yield* record(target, noticesOf(before, after))
+    const told = yield* writer.tell(target, news)
+    yield* record(target, noticesOf(told.before, told.after))
+    return told
   })
 
+  const tellAudience = (of: (at: number) => Heard) =>
+    Effect.flatMap(Clock.currentTimeMillis, (at) => hear(of(at)))
+
   return Reporter.of({
-    syncing: (repository, { kind }) =>
-      Effect.asVoid(writer.tell(repository, (before, at) => whileSyncing(before, kind, at))),
+    syncing: Effect.fnUntraced(function* (repository, trigger, syncId) {
+      const { before } = yield* writer.tell(repository, (status, at) =>
+        whileSyncing(status, trigger.kind, at),
+      )
+      const what = "syncing"
+      yield* tellAudience((at) => ({ what, repository, trigger, syncId, before, at }))
+    }),
     finished: Effect.fn("Reporter.finished")(function* (report) {
       const { repository } = report
       const told = yield* writer.tell(repository, (before, at) => afterSync(before, report, at))
       yield* logSync(report, told)
       yield* logUnlisted(report, told)
       const sync = yield* tellDrift(report, told.before)
+      const news = sync === undefined ? {} : { news: sync.news }
+      yield* tellAudience((at) => ({ what: "finished", ...report, ...told, ...news, at }))
       yield* record(repository, noticesOf(told.before, told.after, sync))
     }),
-    suspended: (repository) => tell(repository, whileSuspended),
-    crashed: (repository, cause) => tell(repository, (before, at) => afterCrash(before, cause, at)),
+    suspended: Effect.fnUntraced(function* (repository) {
+      const told = yield* tell(repository, whileSuspended)
+      yield* tellAudience((at) => ({ what: "suspended", repository, ...told, at }))
+    }),
+    crashed: Effect.fnUntraced(function* (repository, cause) {
+      const told = yield* tell(repository, (before, at) => afterCrash(before, cause, at))
+      yield* tellAudience((at) => ({ what: "crashed", repository, cause, ...told, at }))
+    }),
     announceKinds: (repository, kinds) =>
       writer.store(repository, (before) => ({ ...before, inventoryKinds: kinds })),
     rejected: Effect.fn("Reporter.rejected")(function* (name, generation, error) {

@@ -14,7 +14,8 @@ import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
-import type { Trigger } from "../domain/trigger.ts"
+import { TRIGGER_KINDS, type Trigger } from "../domain/trigger.ts"
+import { Metrics } from "../metrics/Metrics.ts"
 import type { Reporter } from "../report/Reporter.ts"
 import { type Reply, type Running, WorkerHandle } from "../worker/Handle.ts"
 import { SyncRefused } from "../worker/refused.ts"
@@ -86,6 +87,7 @@ const make = Effect.gen(function* () {
   const cache = yield* Cache
   const live = yield* Live
   const claims = yield* Claims
+  const metrics = yield* Metrics
   const turns = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(TURNS) })
   // Forks with the supervisor's own context: a worker inherits neither span nor log fields of who starts it.
   const fork = Effect.runForkWith(yield* Effect.context<Syncer | Reporter>())
@@ -101,7 +103,10 @@ const make = Effect.gen(function* () {
 
   const forget = (key: string) =>
     Effect.andThen(
-      Effect.sync(() => claims.drop(key)),
+      Effect.sync(() => {
+        claims.drop(key)
+        metrics.forget(key)
+      }),
       Effect.andThen(cache.drop(key), live.drop(key)),
     )
 
@@ -173,6 +178,26 @@ const make = Effect.gen(function* () {
 
   const cutOf = ({ handle }: Entry): ReadonlyArray<CutSync> =>
     handle.running === undefined ? [] : [{ ...handle.running, repository: handle.key }]
+
+  const collect = (): void => {
+    metrics.set("nopea_repositories", {}, entries.size)
+    const waiting = [...entries.values()].flatMap(({ handle }) => handle.waitingKinds)
+    for (const trigger of TRIGGER_KINDS) {
+      const count = waiting.filter((kind) => kind === trigger).length
+      metrics.set("nopea_mailbox_requests", { trigger }, count)
+    }
+  }
+  /** Another process may serve them from now on. */
+  const leave = (stop: () => void) => {
+    stop()
+    entries.clear()
+    collect()
+    metrics.forgetAll()
+  }
+  yield* Effect.acquireRelease(
+    Effect.sync(() => metrics.collect(collect)),
+    (stop) => Effect.sync(() => leave(stop)),
+  )
 
   const stopAll = Effect.fn("Supervisor.stopAll")(function* (drain: Duration.Input) {
     isClosed = true

@@ -50,6 +50,10 @@ export class WorkerHandle {
   get isClosed(): boolean {
     return this.#isClosed
   }
+  /** What the mailbox holds. */
+  get waitingKinds(): ReadonlyArray<TriggerKind> {
+    return [...this.#slots.keys()]
+  }
   /** Resumes while a request waits. */
   get waiting(): Effect.Effect<void> {
     return this.#waiting.await

@@ -1,0 +1,13 @@
+/** What is heard of repositories, as numbers. Pure but for the registry that it writes to. */
+import { keyOf } from "../domain/repository.ts"
+import type { Registry } from "../metrics/registry.ts"
+import { countSync, gauges } from "../metrics/syncs.ts"
+import type { Heard } from "../report/Audience.ts"
+
+export const measure = (registry: Registry, heard: Heard): void => {
+  if (heard.what === "finished") countSync(registry, heard)
+  if (heard.what === "crashed")
+    registry.count("nopea_worker_crashes_total", { repository: keyOf(heard.repository) })
+  if (heard.what === "crashed" || heard.what === "suspended")
+    gauges(registry, heard.repository, heard.after)
+}
