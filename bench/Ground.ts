@@ -52,6 +52,13 @@ syncBuiltinESMExports()`
   return `data:text/javascript,${encodeURIComponent(program)}`
 }
 
+/** What the image sets for Node and malloc, so that memory is measured as it ships. */
+const imageEnv = async (): Promise<Readonly<Record<string, string>>> => {
+  const dockerfile = await readFile(join(root, "Dockerfile"), "utf8")
+  const found = dockerfile.matchAll(/\b(NODE_OPTIONS|MALLOC_ARENA_MAX)=(\S+)/gu)
+  return Object.fromEntries([...found].map(([, name, value]) => [name, value]))
+}
+
 const startBundle = async (
   plane: ControlPlane,
   folder: string,
@@ -76,6 +83,7 @@ const startBundle = async (
         NOPEA_NAMESPACE: namespaces[0],
         NOPEA_ALLOW_CONTROLLER_IDENTITY: "true",
         NOPEA_LOG_FORMAT: "json",
+        ...(await imageEnv()),
         ...env,
       },
     },

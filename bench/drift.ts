@@ -222,8 +222,9 @@ const storm = async (
       pairs: [{ nopea: last - start, bare: edited }],
     }),
     exact({
+      // A heal whose object changed since it was decided is refused, and decided anew.
       name: "1,000 objects are edited at once: writes for each edit",
-      goal: 1,
+      goal: 1.2,
       value: heals.length / COUNT,
     }),
     compare({
