@@ -2,7 +2,7 @@
 import type { Json, ObjectKey } from "../cluster/Api.ts"
 import { audit, markAudit } from "../cluster/connect.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
-import { explainFailure, gitRepository, repositoryKey, synced, type World } from "./world.ts"
+import { explainFailure, gitRepository, repositoryKey, type World } from "./world.ts"
 
 export const EDIT = { fieldManager: "kubectl-edit" }
 export const IMAGE = "spec.template.spec.containers[name=main].image"
@@ -91,7 +91,7 @@ export class Drifting {
     const drifting = new Drifting(here, name, repo)
     drifting.commit = await repo.commit(files)
     await here.api.apply(gitRepository(here, name, repo.url, spec))
-    await synced(here, name, drifting.commit)
+    await drifting.synced()
     return drifting
   }
 
