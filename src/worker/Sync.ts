@@ -22,6 +22,7 @@ import { type Journey, sharedAnswer, timedOut } from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
+import { syncPushed } from "./Pushed.ts"
 import { routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
@@ -52,7 +53,7 @@ const make = (identityRules: IdentityRules) =>
     const commitOf = Effect.fn("Sync.commit")(function* (journey: Journey) {
       const { source, route, repository, before, request } = journey
       const { path } = repository.spec
-      if (route.commit === "fetch") return yield* git.sync(source, path)
+      if (route.commit === "fetch") return yield* syncPushed(git, journey)
       if (route.commit === "ask") return yield* ask(journey)
       if (request.trigger.kind === "drift" && before !== undefined) return before.commit
       return (yield* git.head(source)) ?? (yield* git.sync(source, path))

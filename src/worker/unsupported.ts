@@ -10,7 +10,6 @@ const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
   "spec.verify": ({ verify }) => verify !== undefined,
   "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
   "spec.wait": ({ wait }) => wait,
-  "spec.webhook": ({ webhook }) => webhook !== undefined,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
 }
 
