@@ -12,8 +12,14 @@ import * as Finalizer from "./controller/Finalizer.ts"
 import * as Leader from "./controller/Leader.ts"
 import * as LiveIndex from "./controller/LiveIndex.ts"
 import type { ConfigError, GitError } from "./domain/errors.ts"
+import * as Hearing from "./events/Hearing.ts"
 import * as GitCli from "./git/GitCli.ts"
 import * as KubeHttp from "./kube/KubeHttp.ts"
+import * as MeasuredTracer from "./metrics/MeasuredTracer.ts"
+import { Metrics } from "./metrics/Metrics.ts"
+import * as Process from "./metrics/Process.ts"
+import { Registry } from "./metrics/registry.ts"
+import { countAnswers } from "./metrics/spans.ts"
 import type { Render } from "./render/Render.ts"
 import * as RenderPool from "./render/RenderPool.ts"
 import * as Log from "./report/Log.ts"
@@ -56,13 +62,14 @@ const leaderLayer = (config: Config): Layer.Layer<Leader.Leader, ConfigError> =>
       )
     : Leader.layerOff
 
-const portsLayer = (config: Config, leader: Leader.Leader["Service"]) => {
+const portsLayer = (config: Config, leader: Leader.Leader["Service"], registry: Registry) => {
   const git = GitCli.layer({
     dataDir: config.dataDir === "" ? join(tmpdir(), "nopea") : resolve(config.dataDir),
     allowFileUrls: config.allowFileUrls,
     mirrorMaxBytes: config.mirrorMaxBytes,
   })
-  const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite })
+  const answered = countAnswers(registry)
+  const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite, answered })
   return Layer.mergeAll(git, kube, renderLayer(config))
 }
 
@@ -122,7 +129,9 @@ const run = Effect.fnUntraced(function* (config: Config) {
   const leader = yield* Leader.Leader
   const listed = Latch.makeUnsafe(false)
   const door: WebhookServer.Door = { receive: undefined }
-  const ports = yield* Layer.build(portsLayer(config, leader))
+  const registry = yield* Metrics
+  registry.collect(() => registry.set("nopea_leader", {}, Number(leader.mayWrite())))
+  const ports = yield* Layer.build(portsLayer(config, leader, registry))
   const { listen, webhookMaxBytes, webhookSecret } = config
   const whyNot = notReady(leader, listed)
   yield* Layer.build(WebhookServer.layer({ ...listen, webhookMaxBytes, door, notReady: whyNot }))
@@ -130,6 +139,13 @@ const run = Effect.fnUntraced(function* (config: Config) {
   const work = Layer.launch(term(config, leader, { listed, door }))
   return yield* leader.whileLeading(Effect.provide(work, ports))
 }, Effect.scoped)
+
+/** What is measured of everything below, and who hears of repositories. */
+const watching: Layer.Layer<never> = Layer.mergeAll(
+  MeasuredTracer.layer,
+  Process.layer,
+  Hearing.layer,
+).pipe(Layer.provideMerge(Layer.sync(Metrics, () => new Registry())))
 
 /** Something that cannot be interrupted must not keep a pod from ending. */
 const armLastResort = (config: Config): Effect.Effect<void> =>
@@ -145,6 +161,7 @@ export const controller = (config: Config): Effect.Effect<void, ConfigError | Gi
   Effect.andThen(armLastResort(config), run(config)).pipe(
     Effect.provide(
       leaderLayer(config).pipe(
+        Layer.provideMerge(watching),
         Layer.provideMerge(Log.layer({ level: config.logLevel, format: config.logFormat })),
       ),
     ),

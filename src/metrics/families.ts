@@ -117,6 +117,13 @@ export const FAMILIES = {
     "operation",
   ),
   nopea_git_read_bytes_total: counter("bytes", "Bytes of files that were read from mirrors."),
+  nopea_cdevents_total: counter(
+    "count",
+    "CDEvents by what became of them: delivered, or dropped.",
+    "sink",
+    "result",
+  ),
+  nopea_cdevents_waiting: gauge("count", "CDEvents that wait for their sink.", "sink"),
   nopea_metrics_series_refused_total: counter(
     "count",
     "Updates that were not counted, because there were too many series.",

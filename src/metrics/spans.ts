@@ -69,3 +69,12 @@ export const measureOf = (name: string): Measure | undefined => {
   if (operation === undefined) return undefined
   return port === "Git" ? git(operation) : port === "Kube" ? kube(operation) : undefined
 }
+
+/** For the transport: every answer of the API server, 0 where none came. */
+export const countAnswers =
+  (registry: Registry): ((verb: string, status: number) => void) =>
+  (verb, status) =>
+    registry.count("nopea_kube_requests_total", {
+      verb,
+      code: status === 0 ? "none" : String(status),
+    })

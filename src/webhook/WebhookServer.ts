@@ -1,4 +1,4 @@
-/** The HTTP side: probes, and webhooks within bounds that leave syncs and probes alone. */
+/** The HTTP side: probes, metrics, and webhooks within bounds that leave syncs and probes alone. */
 import { createServer, type ServerOptions } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Duration, Effect, Layer, Option, Stream } from "effect"
@@ -7,6 +7,8 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import { ConfigError } from "../domain/errors.ts"
+import { CONTENT_TYPE } from "../metrics/exposition.ts"
+import { Metrics } from "../metrics/Metrics.ts"
 import { type Answer, REFUSALS, textOf } from "./answer.ts"
 import type { Receive } from "./Receiver.ts"
 import { Room, type Visit } from "./Room.ts"
@@ -130,6 +132,13 @@ const webhook = (options: ListenOptions) => {
   })
 }
 
+const metrics = Layer.unwrap(
+  Effect.map(Metrics, (registry) => {
+    const answer = () => HttpServerResponse.text(registry.text(), { contentType: CONTENT_TYPE })
+    return HttpRouter.add("GET", "/metrics", Effect.sync(answer))
+  }),
+)
+
 const cannotListen = (options: ListenOptions, cause: unknown): ConfigError =>
   new ConfigError({
     code: "NOPEA-C011",
@@ -146,11 +155,12 @@ export const layer = (options: ListenOptions): Layer.Layer<never, ConfigError> =
     Layer.mergeAll(
       HttpRouter.add("GET", "/health", HttpServerResponse.text("ok\n")),
       HttpRouter.add("GET", "/ready", ready(options)),
+      metrics,
       HttpRouter.add("POST", "/webhook/*", webhook(options)),
     ),
     { disableLogger: true, disableListenLog: true },
   ).pipe(
-    Layer.provide(HttpMiddleware.layerTracerDisabledForUrls(["/health", "/ready"])),
+    Layer.provide(HttpMiddleware.layerTracerDisabledForUrls(["/health", "/ready", "/metrics"])),
     Layer.provide(
       NodeHttpServer.layer(() => createServer(SERVER), {
         host: options.host,
