@@ -90,8 +90,11 @@ export const govern = (
 }
 
 /** The object itself is gone; `hasMoved`: and Git has changed it since. */
-export const governDeleted = (want: Want, hasMoved: boolean, rules: Rules): Drift =>
-  rowOf(formatRef(want.ref), { type: hasMoved ? "conflict" : "deleted" }, rules)
+export const governDeleted = (want: Want, hasMoved: boolean, rules: Rules): Drift => {
+  const key = formatRef(want.ref)
+  const isConflict = hasMoved || rules.memory.conflicts.has(driftKey(key, {}))
+  return rowOf(key, { type: isConflict ? "conflict" : "deleted" }, rules)
+}
 
 /** The earliest moment at which one of these rows is decided anew. */
 export const nextLook = (rows: ReadonlyArray<Drift>): number | undefined => {

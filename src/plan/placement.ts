@@ -9,6 +9,7 @@ import {
   type ObjectKey,
   type ObjectRef,
 } from "../domain/object.ts"
+import { driftKey } from "./evidence.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
 import type { Location } from "./fields.ts"
 import { ignoredIn } from "./ignore.ts"
@@ -76,8 +77,10 @@ const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput)
   const rules = policy.ignore ?? []
   const ignored = rules.length === 0 ? NONE : ignoredIn(rules, ref, treeOf(desired))
   const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey, ignored })
-  const applied = input.applied.get(formatRef(ref))
+  const key = formatRef(ref)
+  const applied = input.applied.get(key)
   const appliedBefore = input.settled || applied === hash
+  const isMissed = input.rules.memory.firstSeen.has(driftKey(key, {}))
   const { definedBy } = placement
   return {
     ref,
@@ -85,7 +88,7 @@ const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput)
     desired,
     hash,
     appliedBefore,
-    isKnown: appliedBefore || applied !== undefined,
+    isKnown: appliedBefore || applied !== undefined || isMissed,
     ignored,
     ...(definedBy === undefined ? {} : { definedBy }),
   }
