@@ -1,6 +1,6 @@
-import { Result } from "effect"
+import { Redacted, Result } from "effect"
 import { assert, describe, it } from "vitest"
-import { decodeConfig, flagName, SETTING_NAMES, SETTINGS } from "../src/config.ts"
+import { decodeConfig, FLAG_NAMES, flagName, SETTING_NAMES, SETTINGS } from "../src/config.ts"
 
 const settled = (flags: Record<string, string>, environment: Record<string, string> = {}) => {
   const result = decodeConfig(flags, environment)
@@ -71,4 +71,18 @@ describe("configuration", () => {
       assert.notInclude(String(line), "\n")
     })
   }
+
+  it("a secret has no flag, is a list, and is never repeated", () => {
+    assert.notInclude(FLAG_NAMES, "webhookSecret")
+    const signing = `whsec_${"A".repeat(43)}=`
+    const config = settled({}, { NOPEA_WEBHOOK_SECRET: ` one,two, ${signing}` })
+    if (typeof config === "string") return assert.fail(config)
+    assert.deepStrictEqual(config.webhookSecret.map(Redacted.value), ["one", "two", signing])
+    assert.notInclude(JSON.stringify(config), "two")
+    for (const value of ["whsec_", "fine,whsec_not/base64!", Array(17).fill("x").join(",")]) {
+      const line = String(settled({}, { NOPEA_WEBHOOK_SECRET: value }))
+      assert.match(line, /^NOPEA-C010 NOPEA_WEBHOOK_SECRET: its value is not/u)
+      assert.notInclude(line, "base64!")
+    }
+  })
 })
