@@ -29,7 +29,7 @@ export interface Memory {
   readonly firstSeen: ReadonlyMap<string, number>
   /** When an object was healed, newest last. */
   readonly heals: ReadonlyMap<ObjectKey, ReadonlyArray<number>>
-  /** By `driftKey`: conflicts that were left; they stay conflicts once the rest of the commit is applied. */
+  /** By `driftKey`: conflicts that are left or held; they stay conflicts once the rest of the commit is applied. */
   readonly conflicts: ReadonlySet<string>
 }
 
@@ -60,9 +60,12 @@ export const memoryAfter = (
     const key = formatRef(ref)
     const isDone = action === "healed" || action === "configured"
     for (const row of drift) {
-      if (row.action === "healed" && isDone) healed.set(key, remember(heals.get(key) ?? [], now))
-      else seen.set(driftKey(key, row), row.firstSeen)
-      if (row.type === "conflict" && row.action === "left") disputed.add(driftKey(key, row))
+      if (row.action === "healed" && isDone) {
+        healed.set(key, remember(heals.get(key) ?? [], now))
+        continue
+      }
+      seen.set(driftKey(key, row), row.firstSeen)
+      if (row.type === "conflict") disputed.add(driftKey(key, row))
     }
   }
   return { firstSeen: seen, heals: healed, conflicts: disputed }

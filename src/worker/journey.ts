@@ -49,10 +49,10 @@ const timeOf = (text: string): number => {
 
 /** After a restart a status still tells since when something has drifted, and what Git had changed too. */
 export const memoryFrom = (status: RepositoryStatus | undefined): Memory => {
-  const rows = (status?.drift ?? []).map(({ object, path, firstSeen, type, action }) => ({
+  const rows = (status?.drift ?? []).map(({ object, path, firstSeen, type }) => ({
     key: driftKey(object, path === undefined ? {} : { path }),
     since: timeOf(firstSeen),
-    isConflict: type === "conflict" && action === "left",
+    isConflict: type === "conflict",
   }))
   return {
     firstSeen: new Map(rows.map(({ key, since }) => [key, since])),
