@@ -5,7 +5,7 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, formatRef, type ObjectMeta, type ObjectRef } from "../domain/object.ts"
 import type { ResourceType } from "../kube/Kube.ts"
 import { takeAdded } from "../plan/additions.ts"
-import { takeOver } from "../plan/adopt.ts"
+import { type JsonPatchOperation, takeOver } from "../plan/adopt.ts"
 import { decide } from "../plan/decide.ts"
 import {
   CODE_OWNED,
@@ -15,7 +15,13 @@ import {
   noLongerOurs,
 } from "../plan/failures.ts"
 import { isOurs, keptBack, passedOn } from "../plan/inventory.ts"
-import { inherited, type LiveObject, liveObject, metadataOf } from "../plan/live.ts"
+import {
+  ANNOTATION_APPLIED,
+  inherited,
+  type LiveObject,
+  liveObject,
+  metadataOf,
+} from "../plan/live.ts"
 import { isChange, type Step, type Verdict } from "../plan/step.ts"
 import { cede, isCeding } from "./Cede.ts"
 import { isImmutable, recreate } from "./Recreate.ts"
@@ -35,6 +41,14 @@ import {
 /** How often one object is looked at again within a run: a status that moves costs a heal one look each time. */
 const LOOKS = 8
 
+/** What was taken goes with the apply that follows; where that does not come about, the hash tells that it is due. */
+const MARKED = `/metadata/annotations/${ANNOTATION_APPLIED.replace("/", "~1")}`
+const marked = (
+  patch: ReadonlyArray<JsonPatchOperation> | undefined,
+  { hash }: Step,
+): ReadonlyArray<JsonPatchOperation> | undefined =>
+  patch && [...patch, { op: "replace", path: MARKED, value: `${hash}-` }]
+
 /**
  * Before an apply that must not leave others' fields behind: on an object that others made, and where a person added
  * to ours. Where that is not taken (the object changed), the apply finds out by its guard.
@@ -45,7 +59,7 @@ const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta |
   const apiVersion = formatApiVersion(ref)
   const patch =
     takes.length > 0 && live !== undefined
-      ? takeAdded(metadataOf(live), apiVersion, takes)
+      ? marked(takeAdded(metadataOf(live), apiVersion, takes), step)
       : meta && step.adopts && takeOver(meta, apiVersion, run.rules.policy.adopt)
   if (!patch) return Effect.succeed(step)
   const { uid } = guard
