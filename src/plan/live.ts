@@ -161,11 +161,11 @@ export const metadataOf = ({ ref, resourceVersion, fields }: LiveObject): Object
 })
 
 /**
- * The object as it is kept beside what was kept of it before: the baseline is inherited, and as long as it holds
- * `fields` are not needed.
+ * The object as it is kept beside what was kept of it before: where it has no baseline of its own it is inherited, and
+ * as long as that holds `fields` are not needed.
  */
 export const inherited = (live: LiveObject, before: LiveObject | undefined): LiveObject => {
-  const baseline = before?.uid === live.uid ? before.baseline : undefined
+  const baseline = live.baseline ?? (before?.uid === live.uid ? before.baseline : undefined)
   return baseline === undefined ? live : withBaseline(live, baseline)
 }
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ManagedFieldsEntry, ObjectMeta } from "../../src/domain/object.ts"
-import { liveObject } from "../../src/plan/live.ts"
+import { inherited, liveObject, withBaseline } from "../../src/plan/live.ts"
 import { US } from "./words.ts"
 
 const LABELS = {
@@ -66,5 +66,14 @@ describe("a live object", () => {
       distil({ labels: { "app.kubernetes.io/managed-by": value } }).marks
     assert.deepStrictEqual(marks("Helm"), { "app.kubernetes.io/managed-by": "Helm" })
     assert.deepStrictEqual(marks("me"), {})
+  })
+
+  it("keeps the baseline that a write was answered with, whatever was judged before it", () => {
+    const answer = distil({ uid: "1", managedFields: [entry()] })
+    const written = withBaseline(answer, { ownership: answer.ownership, whole: true })
+    const before = withBaseline(distil({ uid: "1" }), { ownership: "", whole: false })
+    assert.deepStrictEqual(inherited(written, before), written)
+    assert.deepStrictEqual(inherited(answer, before).baseline, before.baseline)
+    assert.property(inherited(answer, before), "fields", "what is not settled can be judged")
   })
 })
