@@ -1,0 +1,88 @@
+// What a look at the cluster finds, and what of it is remembered: without a server.
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { TestClock } from "effect/testing"
+import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
+import type { RepositoryStatus } from "../../src/domain/status.ts"
+import { memoryFrom } from "../../src/worker/journey.ts"
+import { KubeMemory, resourceType } from "../layers/KubeMemory.ts"
+import { repositoryObject } from "../layers/repositories.ts"
+import { sync, syncs, told } from "../layers/Syncs.ts"
+
+const configMap = (name: string) =>
+  `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: {value: x}\n`
+const CONFIG_MAP = resourceType("v1", "ConfigMap")
+
+/** Two ConfigMaps, applied; the first of them was deleted since. */
+const given = Effect.fnUntraced(function* (world: ReturnType<typeof syncs>, spec: object) {
+  const kube = yield* KubeMemory
+  const git = world.git.createRepo("web")
+  kube.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "apps" } })
+  const object = kube.put(repositoryObject("web", { spec: { url: git.url, ...spec } }))
+  const repository = Result.getOrThrow(decodeRepository(object))
+  git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+  yield* sync(repository, "startup")
+  kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+  yield* TestClock.adjust("1 second")
+  return { kube, repository, find: () => kube.find(CONFIG_MAP, { namespace: "apps", name: "a" }) }
+})
+const edited = (repository: GitRepository, spec: object): GitRepository => ({
+  ...repository,
+  metadata: { ...repository.metadata, generation: 9 },
+  spec: { ...repository.spec, ...spec },
+})
+
+describe("a look", () => {
+  it.effect("with spec.dryRun tells what it would heal, each time, and writes nothing", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { repository, find } = yield* given(world, {})
+      const observed = edited(repository, { dryRun: true })
+      for (const trigger of ["drift", "reconcile"] as const) {
+        const outcome = Result.getOrThrow(yield* sync(observed, trigger))
+        assert.strictEqual(outcome.result, "done")
+        assert.deepStrictEqual(outcome.plan, [{ object: "/ConfigMap/apps/a", action: "healed" }])
+        assert.isUndefined(find())
+      }
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("knows what is left deleted as deleted, whatever else of the spec changes", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { repository, find } = yield* given(world, { healPolicy: "manual" })
+      assert.deepStrictEqual(told(yield* sync(repository, "reconcile")), [
+        "held ConfigMap/apps/a",
+        "unchanged ConfigMap/apps/b",
+      ])
+      const other = edited(repository, { healGracePeriod: repository.spec.timeout })
+      assert.include(told(yield* sync(other, "specChanged")), "held ConfigMap/apps/a")
+      assert.isUndefined(find())
+      const auto = edited(repository, { healPolicy: "auto" })
+      assert.include(told(yield* sync(auto, "specChanged")), "healed ConfigMap/apps/a")
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
+describe("after a restart", () => {
+  it("the status tells since when, and which conflicts were left", () => {
+    const row = { action: "left", firstSeen: "2026-11-20T10:00:00Z", manager: "kubectl-edit" }
+    const status = {
+      drift: [
+        { ...row, object: "/ConfigMap/apps/a", type: "manual_drift", path: "data.a" },
+        { ...row, object: "/ConfigMap/apps/a", type: "conflict", path: "data.b" },
+        { ...row, object: "/ConfigMap/apps/b", type: "conflict" },
+      ],
+    } as unknown as RepositoryStatus
+    const { firstSeen, heals, conflicts } = memoryFrom(status)
+    const keys = ["/ConfigMap/apps/a data.a", "/ConfigMap/apps/a data.b", "/ConfigMap/apps/b "]
+    const since = Date.parse("2026-11-20T10:00:00Z")
+    assert.deepEqual(
+      [...firstSeen],
+      keys.map((key) => [key, since]),
+    )
+    assert.deepEqual([...conflicts], keys.slice(1))
+    assert.strictEqual(heals.size, 0)
+    assert.strictEqual(memoryFrom(undefined).firstSeen.size, 0)
+  })
+})
