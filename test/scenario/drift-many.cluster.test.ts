@@ -77,7 +77,7 @@ describe("a storm of 300 edits", () => {
 })
 
 describe("200 objects in which nothing changes", () => {
-  it("cost no request at reconciles, and a restart one list and no write", async () => {
+  it("cost no request at reconciles, and at a restart none about any one of them", async () => {
     const all = names("idle", 200)
     const one = await Drifting.of(here, "idle", filesOf(all), { reconcileInterval: "2s" })
     const since = await markAudit()
