@@ -12,7 +12,9 @@ import * as Finalizer from "./controller/Finalizer.ts"
 import * as Leader from "./controller/Leader.ts"
 import * as LiveIndex from "./controller/LiveIndex.ts"
 import type { ConfigError, GitError } from "./domain/errors.ts"
+import * as Delivery from "./events/Delivery.ts"
 import * as Hearing from "./events/Hearing.ts"
+import { sinksOf } from "./events/sinks.ts"
 import * as GitCli from "./git/GitCli.ts"
 import * as KubeHttp from "./kube/KubeHttp.ts"
 import * as MeasuredTracer from "./metrics/MeasuredTracer.ts"
@@ -20,6 +22,7 @@ import { Metrics } from "./metrics/Metrics.ts"
 import * as Process from "./metrics/Process.ts"
 import { Registry } from "./metrics/registry.ts"
 import { countAnswers } from "./metrics/spans.ts"
+import * as Traces from "./metrics/Traces.ts"
 import type { Render } from "./render/Render.ts"
 import * as RenderPool from "./render/RenderPool.ts"
 import * as Log from "./report/Log.ts"
@@ -34,6 +37,9 @@ import * as Sync from "./worker/Sync.ts"
 
 /** Shutdown ends the process at the latest this long after the drain deadline. */
 const LAST_RESORT = Duration.toMillis(Duration.seconds(10))
+
+/** Of shutdown, what events may take that wait for their sinks when all workers have ended. */
+const LAST_EVENTS = Duration.toMillis(Duration.seconds(4))
 
 const THREADS = 2
 const THREAD_MEMORY_MB = 256
@@ -141,11 +147,20 @@ const run = Effect.fnUntraced(function* (config: Config) {
 }, Effect.scoped)
 
 /** What is measured of everything below, and who hears of repositories. */
-const watching: Layer.Layer<never> = Layer.mergeAll(
-  MeasuredTracer.layer,
-  Process.layer,
-  Hearing.layer,
-).pipe(Layer.provideMerge(Layer.sync(Metrics, () => new Registry())))
+const watchingLayer = (config: Config): Layer.Layer<never, ConfigError> => {
+  const { cdeventsSinks, cdeventsToken, drainTimeout } = config
+  const drain = Math.min(drainTimeout, LAST_EVENTS)
+  const delivery = Layer.unwrap(
+    Effect.map(Effect.fromResult(sinksOf(cdeventsSinks, cdeventsToken)), (sinks) =>
+      Delivery.layer({ sinks, drain }),
+    ),
+  )
+  return Layer.mergeAll(
+    MeasuredTracer.layer.pipe(Layer.provide(Traces.layer(config))),
+    Process.layer,
+    Hearing.layer(config).pipe(Layer.provide(delivery)),
+  ).pipe(Layer.provideMerge(Layer.sync(Metrics, () => new Registry())))
+}
 
 /** Something that cannot be interrupted must not keep a pod from ending. */
 const armLastResort = (config: Config): Effect.Effect<void> =>
@@ -161,7 +176,7 @@ export const controller = (config: Config): Effect.Effect<void, ConfigError | Gi
   Effect.andThen(armLastResort(config), run(config)).pipe(
     Effect.provide(
       leaderLayer(config).pipe(
-        Layer.provideMerge(watching),
+        Layer.provideMerge(watchingLayer(config)),
         Layer.provideMerge(Log.layer({ level: config.logLevel, format: config.logFormat })),
       ),
     ),

@@ -1,9 +1,21 @@
 /** Environment and flags, decoded once into one immutable Config. Every setting is a row of one table. */
-import { Redacted, Result } from "effect"
-import { parseGoDuration } from "./domain/duration.ts"
+import { Result } from "effect"
 import { ConfigError } from "./domain/errors.ts"
-
-type Parsed<A> = { readonly ok: A } | { readonly expected: string }
+import {
+  address,
+  bytes,
+  clusterName,
+  duration,
+  flag,
+  namespaces,
+  oneOf,
+  optionalUrl,
+  type Parsed,
+  secrets,
+  text,
+  token,
+  urls,
+} from "./domain/settingValues.ts"
 
 interface Setting<A> {
   /** `NOPEA_DATA_DIR` is also `--data-dir`; only `KUBECONFIG` has no prefix. */
@@ -14,59 +26,6 @@ interface Setting<A> {
   readonly parse: (text: string) => Parsed<A>
   /** No flag, because arguments of processes can be seen; never repeated in a message. */
   readonly isSecret?: boolean
-}
-
-const ok = <A>(value: A): Parsed<A> => ({ ok: value })
-
-const text = (value: string): Parsed<string> => ok(value)
-
-const flag = (value: string): Parsed<boolean> =>
-  value === "true" || value === "false" ? ok(value === "true") : { expected: "true or false" }
-
-const namespaces = (value: string): Parsed<ReadonlyArray<string>> => {
-  const names = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
-  return names.every((name) => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u.test(name))
-    ? ok(names)
-    : { expected: 'comma-separated namespace names, such as "team-a,team-b"' }
-}
-
-const duration = (value: string): Parsed<number> => {
-  const parsed = parseGoDuration(value)
-  return parsed === undefined || parsed <= 0
-    ? { expected: 'a duration above zero, such as "30s" or "5m"' }
-    : ok(parsed)
-}
-
-const UNITS: Readonly<Record<string, number>> = { "": 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }
-
-const bytes = (value: string): Parsed<number> => {
-  const match = /^([0-9]{1,12})(Ki|Mi|Gi)?$/u.exec(value)
-  const size = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? 1)
-  return match !== null && size > 0 ? ok(size) : { expected: 'a size, such as "50Mi" or "1048576"' }
-}
-
-const secrets = (value: string): Parsed<ReadonlyArray<Redacted.Redacted>> => {
-  const all = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
-  return all.length <= 16 &&
-    all.every((one) => /^(?!whsec_)|^whsec_[A-Za-z0-9+/]{32,}={0,2}$/u.test(one))
-    ? ok(all.map((one) => Redacted.make(one)))
-    : { expected: "at most 16 secrets, comma-separated, those with whsec_ as GitLab shows them" }
-}
-
-const oneOf =
-  <const A extends string>(...allowed: ReadonlyArray<A>) =>
-  (value: string): Parsed<A> => {
-    const found = allowed.find((a) => a === value)
-    return found === undefined ? { expected: `one of ${allowed.join(", ")}` } : ok(found)
-  }
-
-const address = (value: string): Parsed<{ readonly host: string; readonly port: number }> => {
-  const colon = value.lastIndexOf(":")
-  const port = Number(value.slice(colon + 1))
-  const host = value.slice(0, Math.max(colon, 0)).replace(/^\[|\]$/gu, "")
-  return colon >= 0 && /^[0-9]{1,5}$/u.test(value.slice(colon + 1)) && port < 65_536
-    ? ok({ host: host === "" ? "0.0.0.0" : host, port })
-    : { expected: 'host:port, such as "0.0.0.0:8080"' }
 }
 
 const setting = <A>(row: Setting<A>): Setting<A> => row
@@ -172,6 +131,38 @@ export const SETTINGS = {
     description:
       "notice edits of Secrets at once (needs list and watch of Secrets everywhere), not only when reconciling",
     parse: flag,
+  }),
+  clusterName: setting({
+    env: "NOPEA_CLUSTER_NAME",
+    fallback: "kubernetes",
+    description: "how events name this cluster",
+    parse: clusterName,
+  }),
+  cdeventsSinks: setting({
+    env: "NOPEA_CDEVENTS_SINKS",
+    fallback: "",
+    description: "URLs that CDEvents are posted to, comma-separated; no flag",
+    parse: urls,
+    isSecret: true,
+  }),
+  cdeventsToken: setting({
+    env: "NOPEA_CDEVENTS_TOKEN",
+    fallback: "",
+    description: "sent to every sink as `Authorization: Bearer …`; no flag",
+    parse: token,
+    isSecret: true,
+  }),
+  cdeventsMode: setting({
+    env: "NOPEA_CDEVENTS_MODE",
+    fallback: "binary",
+    description: "binary or structured: how CloudEvents travel",
+    parse: oneOf("binary", "structured"),
+  }),
+  otlpEndpoint: setting({
+    env: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    fallback: "",
+    description: "OpenTelemetry collector that takes traces (OTLP over HTTP, JSON); empty: none",
+    parse: optionalUrl,
   }),
   logLevel: setting({
     env: "NOPEA_LOG_LEVEL",

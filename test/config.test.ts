@@ -60,6 +60,9 @@ describe("configuration", () => {
     ["renderMaxBytes", "10MB"],
     ["renderMaxBytes", "0"],
     ["mirrorMaxBytes", "1e9"],
+    ["clusterName", "prod/eu"],
+    ["cdeventsMode", "batched"],
+    ["otlpEndpoint", "collector:4318"],
     ["logLevel", "verbose"],
     ["logFormat", "yaml"],
   ]
@@ -71,6 +74,32 @@ describe("configuration", () => {
       assert.notInclude(String(line), "\n")
     })
   }
+
+  it.each([
+    ["NOPEA_CDEVENTS_SINKS", "ftp://sink.example/s3cret"],
+    ["NOPEA_CDEVENTS_SINKS", "https://user:s3cret@sink.example/"],
+    ["NOPEA_CDEVENTS_TOKEN", "s3cret s3cret"],
+  ])("%s=%s is refused, and not repeated", (name, value) => {
+    const line = String(settled({}, { [name]: value }))
+    assert.include(line, `NOPEA-C010 ${name}:`)
+    assert.notInclude(line, "s3cret")
+  })
+
+  it("sinks are a list of URLs, and their token is sealed", () => {
+    const config = settled(
+      {},
+      {
+        NOPEA_CDEVENTS_SINKS: "https://a.example/x, http://b.example",
+        NOPEA_CDEVENTS_TOKEN: "s3cret",
+      },
+    )
+    if (typeof config === "string") return assert.fail(config)
+    assert.deepStrictEqual(
+      config.cdeventsSinks.map(({ href }) => href),
+      ["https://a.example/x", "http://b.example/"],
+    )
+    assert.notInclude(`${config.cdeventsToken}`, "s3cret")
+  })
 
   it("a secret has no flag, is a list, and is never repeated", () => {
     assert.notInclude(FLAG_NAMES, "webhookSecret")

@@ -2,12 +2,13 @@
  * Keeps the finalizer of GitRepositories with `deletionPolicy: Delete`, and deletes their objects before it lets them
  * go. Whatever happens, the finalizer goes: what cannot be deleted within `spec.timeout` stays, and an Event says so.
  */
-import { Context, Effect, Layer, Result, Schedule } from "effect"
+import { Clock, Context, Effect, Layer, Result, Schedule } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { KubeObject, ObjectMeta } from "../domain/object.ts"
 import { decodeRepository, GIT_REPOSITORIES, type GitRepository } from "../domain/repository.ts"
 import { type Caller, Kube } from "../kube/Kube.ts"
 import { type Duty, dutyOf, type Farewell, FINALIZER, farewellNotices } from "../plan/deletion.ts"
+import { Audience } from "../report/Audience.ts"
 import { makeRecorder } from "../report/Recorder.ts"
 import { line, MAX_MESSAGE } from "../report/text.ts"
 import { Deletion } from "./Deletion.ts"
@@ -55,6 +56,7 @@ const make = Effect.gen(function* () {
   const kube = yield* Kube
   const record = yield* makeRecorder
   const deletion = yield* Deletion
+  const hear = yield* Audience
 
   const read = (meta: ObjectMeta) =>
     kube.get(CONTROLLER, GIT_REPOSITORIES, { namespace: meta.namespace ?? "", name: meta.name })
@@ -106,6 +108,14 @@ const make = Effect.gen(function* () {
     yield* record({ metadata: { namespace, name, uid } }, notices)
   })
 
+  /** All that there was is gone. */
+  const tellRemoved = (repository: GitRepository, { deleted, left }: Farewell) =>
+    deleted === 0 || left.size > 0
+      ? Effect.void
+      : Effect.flatMap(Clock.currentTimeMillis, (at) =>
+          hear({ what: "removed", repository, deleted, at }),
+        )
+
   const serve = Effect.fn("Finalizer.serve")(function* (object: KubeObject) {
     const { metadata } = object
     const duty = dutyFor(object)
@@ -116,6 +126,7 @@ const make = Effect.gen(function* () {
       duty === "delete" && repository !== undefined
         ? yield* deletion.run(repository)
         : nothingDeleted(object)
+    if (repository !== undefined) yield* tellRemoved(repository, farewell)
     yield* tell(metadata, farewell)
     yield* write(metadata, "remove")
   })

@@ -14,6 +14,8 @@ export type Heard =
       readonly trigger: Trigger
       readonly syncId: string
       readonly before: RepositoryStatus
+      /** Phase `Syncing` where somebody waits to see it begin. */
+      readonly after: RepositoryStatus
       readonly at: number
     }
   | (SyncReport & {

@@ -144,11 +144,11 @@ const make = Effect.gen(function* () {
 
   return Reporter.of({
     syncing: Effect.fnUntraced(function* (repository, trigger, syncId) {
-      const { before } = yield* writer.tell(repository, (status, at) =>
-        whileSyncing(status, trigger.kind, at),
+      const told = yield* writer.tell(repository, (before, at) =>
+        whileSyncing(before, trigger.kind, at),
       )
       const what = "syncing"
-      yield* tellAudience((at) => ({ what, repository, trigger, syncId, before, at }))
+      yield* tellAudience((at) => ({ what, repository, trigger, syncId, ...told, at }))
     }),
     finished: Effect.fn("Reporter.finished")(function* (report) {
       const { repository } = report

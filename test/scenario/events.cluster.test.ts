@@ -1,6 +1,9 @@
-// What others are told while a controller works: numbers at /metrics, events at a sink.
-import { assert, describe, it } from "vitest"
-import { eventually } from "../cluster/Api.ts"
+// What others are told while a controller works: numbers at /metrics, events at sinks, traces at a collector.
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { eventually, type Json } from "../cluster/Api.ts"
+import { type Checked, checkDelivery } from "../events/schema.ts"
 import { parse, sumOf } from "../metrics/parse.ts"
 import {
   configMap,
@@ -12,28 +15,102 @@ import {
   world,
 } from "./world.ts"
 
-const here = world()
+interface Delivery {
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** Takes all that is posted; the first delivery to `/again` is refused for now. */
+class Sinks {
+  readonly deliveries: Array<Delivery> = []
+  readonly #server: Server
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      const chunks: Array<Buffer> = []
+      request.on("data", (chunk: Buffer) => chunks.push(chunk))
+      request.on("end", () => {
+        const { url: path = "", headers } = request
+        this.deliveries.push({ path, headers, body: Buffer.concat(chunks).toString("utf8") })
+        const isFirst = path === "/again" && this.at(path).length === 1
+        response.writeHead(isFirst ? 503 : 202).end()
+      })
+    })
+  }
+
+  start(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(0, "127.0.0.1", () => resolve()))
+  }
+
+  stop(): Promise<void> {
+    this.#server.closeAllConnections()
+    return new Promise((resolve) => this.#server.close(() => resolve()))
+  }
+
+  url(path: string): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}${path}`
+  }
+
+  at(path: string): ReadonlyArray<Delivery> {
+    return this.deliveries.filter((delivery) => delivery.path === path)
+  }
+
+  /** Each is held to the specification. */
+  events(path: string, subject: string): ReadonlyArray<Checked> {
+    const all = this.at(path).map(({ headers, body }) => checkDelivery(headers, body))
+    return all.filter((event) => event.subject === subject)
+  }
+}
+
+const sinks = new Sinks()
+const env: Record<string, string> = { NOPEA_CLUSTER_NAME: "prod", NOPEA_CDEVENTS_TOKEN: "s3cret" }
+beforeAll(async () => {
+  await sinks.start()
+  env["NOPEA_CDEVENTS_SINKS"] = `${sinks.url("/events")},${sinks.url("/again")}`
+  env["OTEL_EXPORTER_OTLP_ENDPOINT"] = sinks.url("")
+})
+const here = world({ env })
+afterAll(() => sinks.stop())
 
 const metrics = () => here.controller.says("/metrics")
 const numberOf = (name: string, labels: Readonly<Record<string, string>>) =>
   eventually(`${name} is there`, async () => sumOf(await metrics(), name, labels))
 
-describe("a repository that is pushed to, edited and deleted", () => {
-  it("leaves its numbers, and takes them along", async () => {
-    explainFailure(here)
-    const { api, namespace, git } = here
-    const repo = await git.createRepo("shop")
-    const key = `${namespace}/shop`
+const nameOf = ({ type }: Checked): string => type.split(".").slice(2, -3).join(".")
+/** Waits until so many came; answers their short names. */
+const told = async (subject: string, count: number, path = "/events") => {
+  const come = async () => {
+    const events = sinks.events(path, subject)
+    return events.length >= count ? events : undefined
+  }
+  return eventually(`${count} events of ${subject} came`, come)
+}
+
+const given = async (name: string, spec: Readonly<Record<string, unknown>> = {}) => {
+  explainFailure(here)
+  const repo = await here.git.createRepo(name)
+  const commit = await repo.commit({
+    "a.yaml": configMap(`${name}-a`, "1"),
+    "b.yaml": configMap(`${name}-b`, "1"),
+  })
+  await here.api.apply(gitRepository(here, name, repo.url, spec))
+  await synced(here, name, commit)
+  return { repo, commit, key: `${here.namespace}/${name}` }
+}
+const edit = (name: string) =>
+  here.api.patch(
+    configMapKey(here.namespace, name),
+    { data: { value: "9" } },
+    { fieldManager: "kubectl-edit" },
+  )
+
+describe("metrics", () => {
+  it("count what a repository goes through, and go with it", async () => {
+    const { key } = await given("counted")
     const labels = { repository: key }
-    const first = await repo.commit({
-      "a.yaml": configMap("a", "1"),
-      "b.yaml": configMap("b", "1"),
-    })
-    await api.apply(gitRepository(here, "shop", repo.url))
-    await synced(here, "shop", first)
     assert.strictEqual(await numberOf("nopea_objects_total", { ...labels, action: "created" }), 2)
-    const edit = { fieldManager: "kubectl-edit" }
-    await api.patch(configMapKey(namespace, "a"), { data: { value: "9" } }, edit)
+    await edit("counted-a")
     assert.strictEqual(await numberOf("nopea_drift_total", { ...labels, type: "manual_drift" }), 1)
     assert.strictEqual(await numberOf("nopea_heals_total", labels), 1)
     const text = await metrics()
@@ -45,10 +122,111 @@ describe("a repository that is pushed to, edited and deleted", () => {
     assert.isAbove(sumOf(text, "nopea_kube_requests_total", { verb: "apply", code: "201" }) ?? 0, 1)
     assert.isAbove(sumOf(text, "nopea_git_operations_total", { operation: "sync" }) ?? 0, 0)
     assert.isAbove(sumOf(text, "process_resident_memory_bytes") ?? 0, 2 ** 24)
-    await api.delete(repositoryKey(namespace, "shop"))
+    await here.api.delete(repositoryKey(here.namespace, "counted"))
     await eventually("its series are gone", async () => {
       const samples = [...parse(await metrics()).values()].flatMap((family) => family.samples)
       return samples.every((sample) => sample.labels["repository"] !== key) || undefined
     })
+  })
+})
+
+describe("CDEvents", () => {
+  it("tell a deployment, an upgrade, a failure, drift, and the end of all objects", async () => {
+    const { repo, commit, key } = await given("told", { deletionPolicy: "Delete", interval: "1s" })
+    const first = await told(key, 4)
+    assert.sameMembers(first.map(nameOf), [
+      "nopea-repository.fetched",
+      "nopea-deployment.started",
+      "nopea-deployment.finished",
+      "service.deployed",
+    ])
+    assert.strictEqual(new Set(first.map(({ chainId }) => chainId)).size, 1)
+    const { content } = first.at(-1) as Checked
+    assert.deepInclude(content, { environment: { id: `prod/${here.namespace}` } })
+    assert.include(String(content["artifactId"]), `@${commit}?vcs_url=git%2Bhttp`)
+
+    await repo.commit({ "a.yaml": configMap("told-a", "2") })
+    const second = (await told(key, 8)).slice(4)
+    assert.deepStrictEqual(second.map(nameOf).slice(-2), [
+      "nopea-deployment.finished",
+      "service.upgraded",
+    ])
+
+    await edit("told-b")
+    const drift = (await told(key, 9))[8] as Checked
+    assert.strictEqual(nameOf(drift), "nopea-drift.detected")
+    const [row] = drift.customData["drift"] as ReadonlyArray<Json>
+    assert.deepInclude(row, { manager: "kubectl-edit", type: "manual_drift", action: "healed" })
+
+    await repo.commit({ "a.yaml": "kind: [" })
+    const failed = (await told(key, 12)).at(-1) as Checked
+    assert.strictEqual(nameOf(failed), "nopea-deployment.failed")
+    assert.match(String(failed.content["errors"]), /NOPEA-R/u)
+
+    await here.api.delete(repositoryKey(here.namespace, "told"))
+    const removed = (await told(key, 13)).at(-1) as Checked
+    assert.strictEqual(nameOf(removed), "service.removed")
+    assert.deepStrictEqual(removed.customData["deleted"], 2)
+
+    const all = sinks.events("/events", key)
+    assert.deepStrictEqual(
+      all.map(({ id }) => id),
+      all.map(({ id }) => id).toSorted(),
+    )
+    const again = await told(key, 13, "/again")
+    assert.sameMembers(
+      [...new Set(again.map(({ id }) => id))],
+      all.map(({ id }) => id),
+    )
+    for (const { headers } of [...sinks.at("/events"), ...sinks.at("/again")])
+      assert.strictEqual(headers["authorization"], "Bearer s3cret")
+    assert.notInclude(JSON.stringify(await here.controller.lines()), "s3cret")
+  })
+})
+
+interface Span {
+  readonly name: string
+  readonly traceId: string
+  readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: Json }>
+}
+const spans = (): ReadonlyArray<Span> =>
+  sinks
+    .at("/v1/traces")
+    .flatMap(({ body }) =>
+      JSON.parse(body).resourceSpans.flatMap((r: Json) =>
+        r.scopeSpans.flatMap((s: Json) => s.spans),
+      ),
+    )
+
+describe("traces", () => {
+  it("have one trace for a sync, with a span for each stage and the sync's id", async () => {
+    const { key } = await given("traced")
+    const { status } = await here.api.get(repositoryKey(here.namespace, "traced"))
+    const { syncId } = status.history[0]
+    const root = await eventually("the sync's span came", async () =>
+      spans().find(
+        ({ name, attributes }) =>
+          name === "Worker.sync" &&
+          attributes.some(({ key, value }) => key === "syncId" && value.stringValue === syncId),
+      ),
+    )
+    assert.isTrue(
+      root.attributes.some((a) => a.key === "repository" && a.value.stringValue === key),
+    )
+    const names = spans()
+      .filter(({ traceId }) => traceId === root.traceId)
+      .map(({ name }) => name)
+    for (const name of [
+      "Sync.run",
+      "Sync.commit",
+      "Git.sync",
+      "Sync.render",
+      "Look.look",
+      "Sync.plan",
+      "Sync.apply",
+      "Kube.apply",
+      "Reporter.finished",
+    ])
+      assert.include(names, name)
   })
 })
