@@ -1,25 +1,13 @@
 /** Spans to an OpenTelemetry collector, where one is named: one trace for each sync, a span for each of its stages. */
-import { Layer } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import * as OtlpSerialization from "effect/observability/OtlpSerialization"
-import * as OtlpTracer from "effect/observability/OtlpTracer"
-import { VERSION } from "../version.ts"
+import { Effect, Layer } from "effect"
+import type { TraceOptions } from "./Otlp.ts"
 
-export interface TraceOptions {
-  /** `http://collector:4318`; empty: spans are measured and go nowhere. */
-  readonly otlpEndpoint: string
-  readonly clusterName: string
-}
-
-/** Sent every five seconds, and at the end; a collector that is away costs shutdown three seconds and nothing else. */
-export const layer = ({ otlpEndpoint, clusterName }: TraceOptions): Layer.Layer<never> =>
-  otlpEndpoint === ""
+export const layer = (options: TraceOptions): Layer.Layer<never> =>
+  options.otlpEndpoint === ""
     ? Layer.empty
-    : OtlpTracer.layer({
-        url: `${otlpEndpoint}/v1/traces`,
-        resource: {
-          serviceName: "nopea",
-          serviceVersion: VERSION,
-          attributes: { "k8s.cluster.name": clusterName },
-        },
-      }).pipe(Layer.provide([OtlpSerialization.layerJson, FetchHttpClient.layer]))
+    : Layer.unwrap(
+        Effect.map(
+          Effect.promise(() => import("./Otlp.ts")),
+          ({ exporter }) => exporter(options),
+        ),
+      )
