@@ -1,7 +1,7 @@
 /** Hears what is reported, and hands it on: to the metrics, and as events to whoever wants them. */
 import { Effect, Layer, Random } from "effect"
 import { Metrics } from "../metrics/Metrics.ts"
-import { Audience, type Heard } from "../report/Audience.ts"
+import { Audience, type Heard, type HeardOf } from "../report/Audience.ts"
 import { messageOf } from "./cdevents.ts"
 import { Chains } from "./chains.ts"
 import { Delivery } from "./Delivery.ts"
@@ -13,7 +13,8 @@ export interface HearingOptions {
   readonly cdeventsMode: "binary" | "structured"
 }
 
-const syncOf = (heard: Heard): string | undefined => ("syncId" in heard ? heard.syncId : undefined)
+const syncOf = (heard: HeardOf): string | undefined =>
+  "syncId" in heard ? heard.syncId : undefined
 
 const make = Effect.fnUntraced(function* ({ clusterName, cdeventsMode }: HearingOptions) {
   const registry = yield* Metrics
@@ -22,7 +23,7 @@ const make = Effect.fnUntraced(function* ({ clusterName, cdeventsMode }: Hearing
   const source = `/clusters/${clusterName}/nopea`
   const place = { cluster: clusterName }
 
-  const tell = Effect.fnUntraced(function* (heard: Heard) {
+  const tell = Effect.fnUntraced(function* (heard: HeardOf) {
     const { uid } = heard.repository.metadata
     const syncId = syncOf(heard)
     const drafts = draftsOf(place, heard, chains.openOf(uid, syncId) !== undefined)
@@ -38,7 +39,7 @@ const make = Effect.fnUntraced(function* ({ clusterName, cdeventsMode }: Hearing
   return (heard: Heard) =>
     Effect.andThen(
       Effect.sync(() => measure(registry, heard)),
-      delivery.hasSinks ? tell(heard) : Effect.void,
+      delivery.hasSinks && heard.what !== "rejected" ? tell(heard) : Effect.void,
     )
 })
 

@@ -5,12 +5,12 @@ import { type Failure, toFailure } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { conditionOf, type RepositoryStatus } from "../domain/status.ts"
-import type { Heard } from "../report/Audience.ts"
+import type { HeardOf } from "../report/Audience.ts"
 import { line } from "../report/text.ts"
 import type { Draft, EventKind } from "./cdevents.ts"
 import { purlOf } from "./purl.ts"
 
-type Of<What extends Heard["what"]> = Extract<Heard, { readonly what: What }>
+type Of<What extends HeardOf["what"]> = Extract<HeardOf, { readonly what: What }>
 type Finished = Of<"finished">
 
 /** An event has to stay below 64 KiB. */
@@ -223,7 +223,11 @@ const crashed = (place: Place, heard: Of<"crashed" | "suspended">): ReadonlyArra
 }
 
 /** `isStarted`: that this sync began was told already, so its end has to be told too. */
-export const draftsOf = (place: Place, heard: Heard, isStarted: boolean): ReadonlyArray<Draft> => {
+export const draftsOf = (
+  place: Place,
+  heard: HeardOf,
+  isStarted: boolean,
+): ReadonlyArray<Draft> => {
   const { repository } = heard
   if (repository.spec.dryRun) return []
   switch (heard.what) {

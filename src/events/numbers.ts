@@ -10,4 +10,8 @@ export const measure = (registry: Registry, heard: Heard): void => {
     registry.count("nopea_worker_crashes_total", { repository: keyOf(heard.repository) })
   if (heard.what === "crashed" || heard.what === "suspended")
     gauges(registry, heard.repository, heard.after)
+  if (heard.what === "rejected") {
+    registry.set("nopea_repository_ready", { repository: heard.key }, 0)
+    registry.set("nopea_repository_suspended", { repository: heard.key }, 0)
+  }
 }

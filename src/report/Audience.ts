@@ -6,8 +6,14 @@ import type { Trigger } from "../domain/trigger.ts"
 import type { DriftNews } from "./news.ts"
 import type { SyncReport } from "./Reporter.ts"
 
+/** The GitRepository cannot be read, so there is no more of it than its key. */
+export interface Rejected {
+  readonly what: "rejected"
+  readonly key: string
+}
+
 /** Milliseconds since the epoch in `at`. `before`, `after`: the status. */
-export type Heard =
+export type HeardOf =
   | {
       readonly what: "syncing"
       readonly repository: GitRepository
@@ -42,6 +48,8 @@ export type Heard =
       readonly deleted: number
       readonly at: number
     }
+
+export type Heard = HeardOf | Rejected
 
 /** Returns at once and never fails: it must not be in a sync's way. Nobody listens where nobody is given. */
 export type Hear = (heard: Heard) => Effect.Effect<void>

@@ -7,7 +7,7 @@ import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { conditionOf, MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Kube } from "../kube/Kube.ts"
-import { Audience, type Heard } from "./Audience.ts"
+import { Audience, type HeardOf } from "./Audience.ts"
 import { failureEntry } from "./entries.ts"
 import { noticesOf, undelivered } from "./events.ts"
 import { Notifier, layer as notifierLayer } from "./Notifier.ts"
@@ -139,7 +139,7 @@ const make = Effect.gen(function* () {
     return told
   })
 
-  const tellAudience = (of: (at: number) => Heard) =>
+  const tellAudience = (of: (at: number) => HeardOf) =>
     Effect.flatMap(Clock.currentTimeMillis, (at) => hear(of(at)))
 
   return Reporter.of({
@@ -176,6 +176,7 @@ const make = Effect.gen(function* () {
       yield* Effect.logError("GitRepository refused").pipe(
         Effect.annotateLogs({ repository: keyOf(target), code, reason, fix }),
       )
+      yield* hear({ what: "rejected", key: keyOf(target) })
       yield* writer.read(target).pipe(
         Effect.flatMap((read) => tell(read, (before, at) => afterError(before, error, at))),
         Effect.catch((failure) => logUnwritten(target, failure)),
