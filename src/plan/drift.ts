@@ -87,6 +87,19 @@ const treeOf = (json: Want["desired"], { ref, hash }: Want, { owner }: Rules): J
 const isReplicas = (path: FieldPath): boolean =>
   path.length === 2 && path[0] === "f:spec" && path[1] === "f:replicas"
 
+/** A map that is missing with its only key is that key's loss. */
+const deepest = (tree: JsonObject, field: Field): Field => {
+  let [{ path, at: place }, value] = [field, valueAt(tree, field.at)]
+  while (path.at(-1)?.startsWith("f:") && isJsonObject(value)) {
+    const [key, ...more] = Object.keys(value)
+    if (key === undefined || more.length > 0) break
+    path = [...path, `f:${key}`]
+    place = [...place, key]
+    value = value[key]
+  }
+  return { path, at: place }
+}
+
 const walk = ({ want, tree, entries, set, rules }: Sight) => {
   const { ref } = want
   const found = missing(tree, set, { custom: !BUILT_IN.has(ref.group) })
@@ -95,7 +108,7 @@ const walk = ({ want, tree, entries, set, rules }: Sight) => {
     !isBelow(field.at, want.ignored) && !isAutoscaled(field.path, entries)
   const isAddition = (path: FieldPath) => !isReplicas(path) && !isIgnored(ignore, ref, path, tree)
   return {
-    missing: found.missing.filter(counts),
+    missing: found.missing.map((field) => deepest(tree, field)).filter(counts),
     unsure: found.unsure.filter(counts),
     added: added(tree, entries).filter(({ path }) => isAddition(path)),
   }
