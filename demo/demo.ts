@@ -208,7 +208,7 @@ const crash = async (stage: Stage, shop: GitRepo, stock: GitRepo): Promise<void>
   const key = keyOf("stock")
   const debug = await stage.debug()
   const bug = await debug.plant({
-    after: '"Sync.render"',
+    after: '("Sync.render")',
     when: `journey.key === "${NAMESPACE}/stock"`,
     change: "journey.repository = undefined",
   })

@@ -88,7 +88,7 @@ const plantBug = async (name: string) => {
   const debug = await Debugger.attach(await inspectorOf(here.controller.log))
   onTestFinished(() => debug.close())
   return debug.plant({
-    after: '"Sync.render"',
+    after: '("Sync.render")',
     when: `journey.key === "${here.namespace}/${name}"`,
     change: "journey.repository = undefined",
   })
