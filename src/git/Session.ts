@@ -61,7 +61,7 @@ const refused = ({ branch, credentials }: GitSource, place: Place): GitError | u
 
 const ENDED: Readonly<Record<Exclude<Finished["how"], "exited">, readonly [Fault, string]>> = {
   timedOut: ["timeout", "git did not end in time and was killed"],
-  overflowed: ["tooLarge", "git's answer is larger than may be read"],
+  overflowed: ["pathTooLarge", "git's answer is larger than may be read"],
   unstarted: ["noProcess", "git could not be started"],
 }
 

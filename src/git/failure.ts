@@ -52,6 +52,11 @@ export const FAULTS = {
   pathRefused: row("G027", S, "use paths inside the repository, without .. or .git"),
   dataDir: row("G028", S, "make NOPEA_DATA_DIR a directory that the controller may write"),
   noProcess: row("G029", R, "give the controller more processes, files or memory; look for git"),
+  pathTooLarge: row(
+    "G030",
+    S,
+    "narrow spec.path, or split the directory over several GitRepositories",
+  ),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 

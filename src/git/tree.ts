@@ -51,7 +51,7 @@ const staysInside = (name: string): boolean =>
 /** What an entry weighs besides its path: its mode and id, as `ls-tree` writes them. */
 const ENTRY_BYTES = 53
 
-export type Refusal = { readonly fault: "pathRefused" | "tooLarge"; readonly reason: string }
+export type Refusal = { readonly fault: "pathRefused" | "pathTooLarge"; readonly reason: string }
 
 const refuse = (fault: Refusal["fault"], reason: string) => Result.fail<Refusal>({ fault, reason })
 
@@ -71,7 +71,7 @@ export const flatten = (
     for (const { name, id: blob, kind } of trees.get(id) ?? []) {
       const place = before + name
       left -= place.length + ENTRY_BYTES
-      if (left < 0) return refuse("tooLarge", `its listing is larger than ${maxBytes} bytes`)
+      if (left < 0) return refuse("pathTooLarge", `its listing is larger than ${maxBytes} bytes`)
       if (kind === "unknown" || !staysInside(name)) {
         return refuse("pathRefused", `the commit holds ${JSON.stringify(place.slice(0, 200))}`)
       }

@@ -18,6 +18,7 @@ import {
   status,
 } from "../gitserver/failures.ts"
 import type { Files } from "../gitserver/fastImport.ts"
+import type { GitRepo } from "../gitserver/GitRepo.ts"
 import {
   client,
   folder,
@@ -46,6 +47,20 @@ const monorepo: Files = Object.fromEntries([
   ...Array.from({ length: 20 }, (_, i) => [`deploy/${i}.yaml`, `n: ${i}\n`]),
   ...Array.from({ length: 50 }, (_, i) => [`src/${i}.bin`, big(i, 20_000)]),
 ])
+
+/** Below `bomb` twenty million files, made of a few trees that hold one another. */
+const addBomb = async (repo: GitRepo): Promise<void> => {
+  const deploy = await repo.git(["rev-parse", "main:deploy"])
+  let tree = deploy
+  for (let depth = 0; depth < 6; depth += 1) {
+    const ten = Array.from({ length: 10 }, (_, i) => `040000 tree ${tree}\t${i}\n`)
+    tree = await repo.git(["mktree"], { input: ten.join("") })
+  }
+  const input = `040000 tree ${tree}\tbomb\n040000 tree ${deploy}\tdeploy\n`
+  const root = await repo.git(["mktree"], { input })
+  const by = ["-c", "user.name=Ann", "-c", "user.email=ann@example.com"]
+  await repo.reset(await repo.git([...by, "commit-tree", "-p", "main", "-m", "bomb", root]))
+}
 
 const password = (word = "s3cret-Wörd"): GitCredentials => ({
   username: "ann",
@@ -609,6 +624,19 @@ describe("the mirror", () => {
     expect(existsSync(mirror)).toBe(false)
     await repo.commit({ "deploy/0.yaml": "small" })
     expect(Object.keys(await git.texts(source(repo), "deploy"))).toHaveLength(20)
+  })
+
+  it("serves on where a path lists more than may be: nothing is thrown away or fetched anew", async () => {
+    const { host, repo, git, mirror, texts } = await synced()
+    await addBomb(repo)
+    await writeFile(join(mirror, "mark"), "")
+    host.clearLog()
+    const error = await git.failure((g) => g.sync(source(repo), "bomb"))
+    expect(error).toMatchObject({ code: FAULTS.pathTooLarge.code, disposition: "stall" })
+    expect(error.fix).toMatch(/^narrow spec.path/)
+    expect(host.log.filter(({ command }) => command === "fetch")).toHaveLength(1)
+    expect(existsSync(join(mirror, "mark"))).toBe(true)
+    expect(await git.texts(source(repo), "deploy")).toEqual(texts)
   })
 
   it("that a running fetch makes too large ends that fetch", async () => {

@@ -133,7 +133,7 @@ describe("a reader", () => {
           const blobs = entries.filter((one) => one.path === path).map(({ blob }) => blob)
           return git.read(source(repo), sha, blobs)
         }
-        expect(yield* faultIn(read("deploy/large"))).toBe("tooLarge")
+        expect(yield* faultIn(read("deploy/large"))).toBe("pathTooLarge")
         expect((yield* read("deploy/a")).size).toBe(1)
       }).pipe(Effect.provide(gitIn(dataDir, { readMaxBytes: 100_000 })))
     }),

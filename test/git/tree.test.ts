@@ -111,7 +111,7 @@ describe("a listing", () => {
     )
     const leaf = { [`t${depth}`]: [item("file", "file")] }
     expect(list({ ...trees, ...leaf })).toEqual(
-      Result.fail(expect.objectContaining({ fault: "tooLarge" })),
+      Result.fail(expect.objectContaining({ fault: "pathTooLarge" })),
     )
   })
 
