@@ -5,6 +5,7 @@ import type { Kube } from "../kube/Kube.ts"
 import { Supervisor } from "../supervisor/Supervisor.ts"
 import { type Answer, gently, ignored, queued, REFUSALS } from "./answer.ts"
 import { cloneKey } from "./cloneKey.ts"
+import { payloadOf } from "./form.ts"
 import { makeHookSecrets } from "./HookSecrets.ts"
 import { type Concerned, matchPush } from "./match.ts"
 import { type Offer, offersOf, provesByBody, provesByToken, type Secrets } from "./proof.ts"
@@ -56,14 +57,6 @@ const makeMemory = () => {
 }
 
 const refuse = (answer: Answer): Effect.Effect<never, Answer> => Effect.fail(answer)
-
-const FORM = "application/x-www-form-urlencoded"
-
-const payloadOf = ({ headers }: Incoming, bytes: Uint8Array): Uint8Array => {
-  const type = (headers["content-type"] ?? "").split(";", 1)[0]?.trim().toLowerCase()
-  if (type !== FORM) return bytes
-  return Buffer.from(new URLSearchParams(Buffer.from(bytes).toString()).get("payload") ?? "")
-}
 
 const parse = (bytes: Uint8Array): Result.Result<unknown, Answer> =>
   Result.try({
@@ -125,17 +118,17 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     return mayProve ? byToken : yield* refuse(REFUSALS.unproven)
   })
 
-  /** The body of who may send it. */
+  /** The body of who may send it; looked into no further than its proof needs. */
   const prove = Effect.fnUntraced(function* (delivery: Delivery) {
-    const { offers, provider } = delivery
+    const { offers, provider, headers } = delivery
     const isProven = yield* proveHeaders(delivery)
     const bytes = yield* delivery.body
-    const payload = payloadOf(delivery, bytes)
-    if (isProven) return payload
+    if (isProven) return payloadOf(headers, bytes)
     const now = yield* Clock.currentTimeMillis
-    const signed = provider.signsPayload ? payload : bytes
+    const signed = provider.signsPayload ? payloadOf(headers, bytes) : bytes
     const holds = (secrets: Secrets) => provesByBody(offers, secrets, signed, now)
-    return (yield* proven(delivery, holds)) ? payload : yield* refuse(REFUSALS.unproven)
+    if (!(yield* proven(delivery, holds))) return yield* refuse(REFUSALS.unproven)
+    return provider.signsPayload ? signed : payloadOf(headers, bytes)
   })
 
   const send = Effect.fnUntraced(function* (delivery: Delivery, { key, commit }: Concerned) {

@@ -22,7 +22,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   render: 1550,
   report: 2100,
   supervisor: 400,
-  webhook: 1100,
+  webhook: 1150,
   worker: 1600,
 }
 
@@ -55,10 +55,10 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1101) }, /src\/webhook: 1101 lines, more than 1100/],
+      [{ "src/webhook/x.ts": repeated("//", 1151) }, /src\/webhook: 1151 lines, more than 1150/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
-    good: [{ "src/webhook/x.ts": repeated("//", 1100), "src/cli/x.ts": "//" }],
+    good: [{ "src/webhook/x.ts": repeated("//", 1150), "src/cli/x.ts": "//" }],
   },
   {
     name: `a function has at most ${FUNCTION_LINES} lines of its own`,

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Logger, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
+import { vi } from "vitest"
 import type { KubeError } from "../../src/domain/errors.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
 import type { Answer } from "../../src/webhook/answer.ts"
@@ -242,6 +243,30 @@ describe("a form post", () => {
           assert.deepStrictEqual(hooks(a, `apps/${name}`), [NEW])
         }
       }),
+    ),
+  )
+
+  it.effect("of a stranger is not taken apart", () =>
+    world(({ post }) =>
+      Effect.gen(function* () {
+        const parser = vi.spyOn(globalThis, "URLSearchParams")
+        const decoder = vi.spyOn(globalThis, "decodeURIComponent")
+        const many = "a&".repeat(1000)
+        for (const [name, body] of [
+          ["github", many],
+          ["github", `payload=%7B%7D&${many}`],
+          ["bitbucket", `payload=%7B%7D&${many}`],
+          ["gitea", many],
+          ["gitea", `payload=%7B%7D&${many}`],
+        ] as const) {
+          const { headers, sign } = SAMPLES[name]
+          const bytes = Buffer.from(body)
+          const built = { body: bytes, headers: { ...headers, ...FORM, ...sign(bytes, "wrong") } }
+          assert.strictEqual(yield* post(`/webhook/${name}`, built), "401 NOPEA-W002")
+        }
+        assert.strictEqual(parser.mock.calls.length, 0)
+        assert.deepStrictEqual(decoder.mock.calls, [["%7B%7D"]])
+      }).pipe(Effect.ensuring(Effect.sync(() => vi.restoreAllMocks()))),
     ),
   )
 })
