@@ -44,7 +44,8 @@ const LAST_EVENTS = Duration.toMillis(Duration.seconds(4))
 const THREADS = 2
 const THREAD_MEMORY_MB = 256
 const RENDER_CACHE_BYTES = 64 * 2 ** 20
-const RENDER_TOTAL_BYTES = 512 * 2 ** 20
+/** Of all files that one sync reads: they are in memory together. */
+const READ_BYTES = 64 * 2 ** 20
 /** The lease must not wait behind a busy budget; an attempt to renew it is bounded by this. */
 const LEASE_CONNECTIONS = { requests: 2, deadline: 4_000 }
 
@@ -55,7 +56,7 @@ export const renderLayer = (config: Config): Layer.Layer<Render> =>
     timeout: config.renderTimeout,
     memoryMb: THREAD_MEMORY_MB,
     maxFileBytes: config.renderMaxBytes,
-    maxBytes: RENDER_TOTAL_BYTES,
+    maxBytes: READ_BYTES,
     cacheBytes: RENDER_CACHE_BYTES,
   })
 
@@ -73,6 +74,7 @@ const portsLayer = (config: Config, leader: Leader.Leader["Service"], registry: 
     dataDir: config.dataDir === "" ? join(tmpdir(), "nopea") : resolve(config.dataDir),
     allowFileUrls: config.allowFileUrls,
     mirrorMaxBytes: config.mirrorMaxBytes,
+    readMaxBytes: READ_BYTES,
   })
   const answered = countAnswers(registry)
   const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite, answered })

@@ -25,7 +25,7 @@ export interface GitCliOptions {
   readonly mirrorMaxBytes: number
   /** One conversation with a server; default 2 minutes. */
   readonly fetchTimeout?: Duration.Input
-  /** All blobs of one `read`; default 256 MiB. */
+  /** All blobs of one `read`; default 64 MiB. */
   readonly readMaxBytes?: number
   /** A mirror that nobody used for so long is removed; default 1 hour. */
   readonly mirrorIdle?: Duration.Input
@@ -99,9 +99,13 @@ const readBlobs = Effect.fnUntraced(function* (
   yield* prepare(session.mirror)
   const objects = new Map<BlobId, Uint8Array>()
   let missing = blobs
+  let left = limits.readMaxBytes
   for (let round = 0; round <= FETCHES; round++) {
-    const found = yield* present(session, missing, limits.readMaxBytes)
-    for (const [blob, bytes] of found.objects) objects.set(blob, bytes)
+    const found = yield* present(session, missing, left)
+    for (const [blob, bytes] of found.objects) {
+      objects.set(blob, bytes)
+      left -= bytes.length
+    }
     missing = found.missing
     if (missing.length === 0) return objects
     if (round < FETCHES) yield* fetchWanted(session, missing, limits.mirrorMaxBytes)
@@ -133,7 +137,7 @@ const isSettled = (options: GitCliOptions): boolean =>
 const make = Effect.fnUntraced(function* (
   options: GitCliOptions,
 ): Effect.fn.Return<Git["Service"], GitError, Scope.Scope> {
-  const { allowFileUrls, mirrorMaxBytes, maxPacks = 40, readMaxBytes = 2 ** 28 } = options
+  const { allowFileUrls, mirrorMaxBytes, maxPacks = 40, readMaxBytes = 2 ** 26 } = options
   const fetchTimeout = Duration.fromInputUnsafe(options.fetchTimeout ?? "2 minutes")
   const scope = yield* Effect.scope
   const places = placesIn(options)

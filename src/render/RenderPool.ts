@@ -58,7 +58,7 @@ const readAll = <E>(
     const total = blobs.values().reduce((sum, bytes) => sum + bytes.length, 0)
     if (total <= maxBytes) return Effect.succeed(blobs)
     const reason = `the files below ${request.path} have ${total} bytes, more than ${maxBytes}`
-    const fix = "choose a smaller path, or raise NOPEA_RENDER_MAX_BYTES"
+    const fix = "narrow spec.path, or split the directory over several GitRepositories"
     return Effect.fail(unrendered(request.subject, ["NOPEA-R025", reason, fix]))
   })
 

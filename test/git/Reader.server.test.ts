@@ -139,6 +139,28 @@ describe("a reader", () => {
     }),
   )
 
+  it.effect("says no more in all where some blobs must be fetched between its answers", () =>
+    Effect.gen(function* () {
+      const { repo, dataDir } = yield* scene
+      const large = (letter: string) => letter.repeat(1_600_000)
+      yield* Effect.promise(() => repo.commit({ "deploy/first": large("1") }))
+      yield* Effect.gen(function* () {
+        const git = yield* Git
+        yield* git.sync(source(repo), "deploy")
+        yield* Effect.promise(() => repo.commit({ "deploy/second": large("2") }))
+        const { sha } = yield* git.sync(source(repo), "deploy")
+        const entries = yield* git.files(source(repo), sha, "deploy")
+        const blobs = entries.map(({ blob }) => blob)
+        const error = yield* Effect.flip(git.read(source(repo), sha, blobs))
+        expect(error).toMatchObject({
+          code: "NOPEA-G030",
+          fix: "narrow spec.path, or split the directory over several GitRepositories",
+        })
+        for (const blob of blobs) expect((yield* git.read(source(repo), sha, [blob])).size).toBe(1)
+      }).pipe(Effect.provide(gitIn(dataDir, { readMaxBytes: 2_000_000 })))
+    }),
+  )
+
   it.effect("whose question is interrupted ends, and others are answered", () =>
     Effect.gen(function* () {
       const { repo, dataDir } = yield* scene
