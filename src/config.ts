@@ -198,6 +198,9 @@ export const flagName = (name: SettingName): string =>
     .toLowerCase()
     .replaceAll("_", "-")
 
+/** What stands before `@` may be a password, however the URL is misspelt. */
+const shown = (value: string): string => JSON.stringify(value.replace(/^.*@/su, "…@").slice(0, 100))
+
 const wrong = (name: SettingName, value: string, expected: string): ConfigError =>
   new ConfigError({
     code: "NOPEA-C010",
@@ -205,7 +208,7 @@ const wrong = (name: SettingName, value: string, expected: string): ConfigError 
     subject: FLAG_NAMES.includes(name)
       ? `${SETTINGS[name].env} / --${flagName(name)}`
       : SETTINGS[name].env,
-    reason: `${FLAG_NAMES.includes(name) ? JSON.stringify(value.slice(0, 100)) : "its value"} is not ${expected}`,
+    reason: `${FLAG_NAMES.includes(name) ? shown(value) : "its value"} is not ${expected}`,
     fix: `set ${SETTINGS[name].env} to ${expected}`,
     disposition: "stall",
   })

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { Redacted, Result } from "effect"
 import { assert, describe, it } from "vitest"
 import { decodeConfig, FLAG_NAMES, flagName, SETTING_NAMES, SETTINGS } from "../src/config.ts"
@@ -79,10 +80,25 @@ describe("configuration", () => {
     ["NOPEA_CDEVENTS_SINKS", "ftp://sink.example/s3cret"],
     ["NOPEA_CDEVENTS_SINKS", "https://user:s3cret@sink.example/"],
     ["NOPEA_CDEVENTS_TOKEN", "s3cret s3cret"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret@otel.example:4318"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://s3cret@otel.example:4318"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "https:user:s3cret@otel.example"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:s3cret/s3@cret@otel.example"],
+    ["OTEL_EXPORTER_OTLP_ENDPOINT", "user:s3cret\n@otel.example"],
+    ["NOPEA_LISTEN", "http://user:s3cret@0.0.0.0"],
+    ["NOPEA_NAMESPACES", "https://user:s3cret@x"],
   ])("%s=%s is refused, and not repeated", (name, value) => {
     const line = String(settled({}, { [name]: value }))
-    assert.include(line, `NOPEA-C010 ${name}:`)
+    assert.include(line, `NOPEA-C010 ${name}`)
     assert.notInclude(line, "s3cret")
+  })
+
+  it("the docs make the Secret that the Deployment reads webhook secrets from", () => {
+    const page = readFileSync("docs/webhooks.md", "utf8")
+    const [, name, key] = /generic (\S+) -n nopea-system --from-literal=(\w+)=/u.exec(page) ?? []
+    const yaml = readFileSync("deploy/deployment.yaml", "utf8")
+    const reference = `NOPEA_WEBHOOK_SECRET\\s+valueFrom:\\s+secretKeyRef:\\s+name: ${name}\\s+key: ${key}\\s`
+    assert.match(yaml, new RegExp(reference, "u"))
   })
 
   it("sinks are a list of URLs, and their token is sealed", () => {

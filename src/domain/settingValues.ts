@@ -58,7 +58,9 @@ export const urls = (value: string): Parsed<ReadonlyArray<URL>> => {
 export const optionalUrl = (value: string): Parsed<string> =>
   value === "" || httpUrl(value) !== undefined
     ? ok(value.replace(/\/+$/u, ""))
-    : { expected: 'an http(s) URL, such as "http://otel-collector:4318"' }
+    : {
+        expected: 'an http(s) URL without user and password, such as "http://otel-collector:4318"',
+      }
 
 export const token = (value: string): Parsed<Redacted.Redacted | undefined> => {
   const word = value.trim()
