@@ -41,6 +41,17 @@ export const anew = <A>(
     )
   })
 
+/** A mirror that cannot tell is thrown away: it knows no head then. */
+export const knownHead = (session: Session): Effect.Effect<Commit | undefined, GitError> =>
+  Effect.suspend(() => {
+    const seen = session.mirror.generation
+    return Effect.catchIf(
+      head(session),
+      (error) => isFault(error, "corrupted", "gone"),
+      () => Effect.as(throwAway(session, seen), undefined),
+    )
+  })
+
 /** An absent branch, or nothing there at all; one more question, only on the way to an error. */
 export const branchMissing = Effect.fnUntraced(function* (
   session: Session,
@@ -80,7 +91,7 @@ const fetchHead = Effect.fnUntraced(function* (
 })
 
 /** Servers that give no object by its id give the whole head once more. By the holder of `writer` only. */
-export const fetchBlobs = Effect.fnUntraced(function* (
+const fetchBlobs = Effect.fnUntraced(function* (
   session: Session,
   blobs: ReadonlyArray<BlobId>,
   maxBytes: number,

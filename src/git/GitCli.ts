@@ -7,13 +7,13 @@ import type { GitError } from "../domain/errors.ts"
 import type { BlobId, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
 import { askTip } from "./Asking.ts"
 import { type Environment, globalConfig, localEnvironment } from "./environment.ts"
-import { anewWhereFull, consolidate, fetchTree, fetchWanted } from "./Fetching.ts"
+import { anewWhereFull, consolidate, fetchTree, fetchWanted, knownHead } from "./Fetching.ts"
 import { gitError, isFault, reasonOf } from "./failure.ts"
 import { Git } from "./Git.ts"
 import { runGit } from "./GitProcess.ts"
-import { discard, makeMirrors, onDisk, prepare } from "./Mirrors.ts"
+import { makeMirrors, onDisk, prepare } from "./Mirrors.ts"
 import { parseVersion } from "./protocol.ts"
-import { head, listing, present } from "./Reading.ts"
+import { listing, present } from "./Reading.ts"
 import { makeSessions, type Session } from "./Session.ts"
 import { normalPath } from "./url.ts"
 
@@ -58,13 +58,6 @@ const pathOf = (session: Session, path: string): Effect.Effect<string, GitError>
   if (normal !== undefined) return Effect.succeed(normal)
   return session.fail("pathRefused", `${JSON.stringify(path.slice(0, 200))} leaves the repository`)
 }
-
-const knownHead = (session: Session) =>
-  Effect.catchIf(
-    head(session),
-    (error) => isFault(error, "corrupted", "gone"),
-    () => Effect.as(session.mirror.writer.withPermit(discard(session.mirror)), undefined),
-  )
 
 interface Wanted {
   readonly commit: CommitId
