@@ -81,6 +81,11 @@ const WHY = {
     reason: "it answered 410: it wants no events any more",
     fix: "take it off NOPEA_CDEVENTS_SINKS, or restart the controller once it is back",
   },
+  crashed: {
+    code: "NOPEA-E015",
+    reason: "sending it crashed",
+    fix: "report it with the line of the log that has the cause",
+  },
 } as const satisfies Readonly<Record<string, Why>>
 
 const refusedWith = (status: number): Why => ({
@@ -173,12 +178,11 @@ const run = (parts: Parts, lane: Lane): Effect.Effect<never> =>
       lane.idle.openUnsafe()
       return yield* lane.waiting.await
     }
-    yield* persist(parts, lane, message)
+    yield* Effect.catchCause(persist(parts, lane, message), (cause) =>
+      Effect.andThen(Effect.logError("delivery crashed", cause), drop(parts, lane, WHY.crashed)),
+    )
     if (lane.queue[0] === message) lane.queue.shift()
-  }).pipe(
-    Effect.tapCause((cause) => Effect.logError("delivery crashed", cause)),
-    Effect.forever,
-  )
+  }).pipe(Effect.forever)
 
 const offerTo = Effect.fnUntraced(function* (parts: Parts, lane: Lane, message: Message) {
   if (lane.isGone) return yield* drop(parts, lane, WHY.gone)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Layer, Redacted, Scope } from "effect"
+import { Cause, Clock, Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as DeliveryLive from "../../src/events/Delivery.ts"
 import { pauseOf, type Sink, sinksOf, verdictOf } from "../../src/events/sinks.ts"
@@ -113,6 +113,25 @@ describe("delivery", () => {
         assert.deepStrictEqual([world.count("dropped"), world.count("delivered")], [1, 1])
         yield* world.close
       }),
+  )
+
+  it.effect("that crashes costs that message only, and still ends with the layer", () =>
+    Effect.gen(function* () {
+      const says = (body: string): Effect.Effect<Answer> => {
+        if (body === "1") return Effect.die(new Error("bug"))
+        if (body === "2") throw new Error("bug")
+        return body === "3" ? Effect.failCause(Cause.interrupt(0)) : answer(200)
+      }
+      const world = yield* given(({ body }) => says(body))
+      for (const body of ["1", "2", "3", "4"]) yield* Effect.andThen(world.offer(body), settle)
+      assert.deepStrictEqual(world.bodies(), ["1", "2", "3", "4"])
+      assert.deepStrictEqual([world.count("dropped"), world.count("delivered")], [3, 1])
+      assert.strictEqual(world.waiting(), 0)
+      yield* world.close
+      yield* world.offer("5")
+      yield* settle
+      assert.strictEqual(world.seen.length, 4)
+    }).pipe(Effect.provide(Logger.layer([]))),
   )
 
   it.effect("ends for a sink that answers 410, and goes on for the others", () =>
