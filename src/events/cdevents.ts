@@ -1,7 +1,7 @@
 /** The form of an event: CDEvents 0.5.1 as CloudEvents 1.0 over HTTP. https://cdevents.dev Pure. */
 import { createHash } from "node:crypto"
 
-export const SPEC = "0.5.1"
+const SPEC = "0.5.1"
 
 /** Standard types where the standard's own meaning holds, else our own: see docs/adr/010-service-removed.md. */
 export const TYPES = {

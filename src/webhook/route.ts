@@ -7,7 +7,7 @@ export type Route =
 
 const NAME = /^[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?$/u
 
-export const isProvider = (name: string): name is ProviderName => Object.hasOwn(PROVIDERS, name)
+const isProvider = (name: string): name is ProviderName => Object.hasOwn(PROVIDERS, name)
 
 /** `/webhook/github`, `/webhook/<namespace>/<name>`, `/webhook/<name>`; what follows `?` counts for nothing. */
 export const routeOf = (url: string): Route | undefined => {
