@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, type Json, type JsonObject, stringify } from "../domain/object.ts"
 import type { ResourceType } from "../kube/Kube.ts"
-import { type FieldPath, type Location, locate, only } from "../plan/fields.ts"
+import { type FieldPath, locate, only, startsWith } from "../plan/fields.ts"
 import { CEDED_MANAGER, ownSet } from "../plan/holders.ts"
 import { isJsonObject, parseJson } from "../plan/json.ts"
 import { missing, pathAt } from "../plan/ownership.ts"
@@ -24,8 +24,6 @@ export const isCeding = (step: Step): boolean =>
   step.ignored.length > 0 ||
   (step.live?.replicas === "ours" && leavesReplicas(step, parseJson(step.desired.json)))
 
-const startsWith = (at: Location, place: Location): boolean => place.every((p, i) => at[i] === p)
-
 /** The fields to cede that are ours, as our field set spells them. */
 const owned = (step: Step, set: JsonObject): ReadonlyArray<FieldPath> => {
   const desired = parseJson(step.desired.json)
@@ -37,23 +35,26 @@ const owned = (step: Step, set: JsonObject): ReadonlyArray<FieldPath> => {
   return leavesReplicas(step, desired) ? [...ignored, REPLICAS] : ignored
 }
 
-/** Before a patch that leaves them out. */
+/** Before a patch that leaves them out; answers the uid of the object that was read. */
 export const cede = Effect.fn("Cede.cede")(function* (
   { kube, caller }: Run,
   type: ResourceType,
   step: Step,
-): Effect.fn.Return<void, KubeError> {
+): Effect.fn.Return<string, KubeError> {
   const { ref } = step
   const object = yield* kube.get(caller, type, ref)
+  const { uid = "", resourceVersion } = object.metadata
   const live = object as unknown as Json
   const set = ownSet(object.metadata.managedFields)
-  if (!isJsonObject(live) || set === undefined) return
+  if (!isJsonObject(live) || set === undefined) return uid
   const paths = owned(step, set).filter((path) => locate(live, path) !== undefined)
   const places = paths.flatMap((path) => [locate(live, path) ?? []])
-  if (paths.length === 0) return
+  if (paths.length === 0) return uid
   const { name, namespace } = ref
-  const metadata = { name, ...(namespace === "" ? {} : { namespace }), uid: object.metadata.uid }
+  const place = namespace === "" ? { name } : { name, namespace }
+  const metadata = { ...place, uid, resourceVersion }
   const head = { apiVersion: formatApiVersion(ref), kind: ref.kind, metadata }
   const body = stringify({ ...only(live, places, paths), ...head })
   yield* kube.apply(caller, type, ref, body, { fieldManager: CEDED_MANAGER, force: true })
+  return uid
 })

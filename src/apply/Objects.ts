@@ -47,7 +47,7 @@ const marked = (
   patch: ReadonlyArray<JsonPatchOperation> | undefined,
   { hash }: Step,
 ): ReadonlyArray<JsonPatchOperation> | undefined =>
-  patch && [...patch, { op: "replace", path: MARKED, value: `${hash}-` }]
+  patch && [...patch, { op: "add", path: MARKED, value: `${hash}-` }]
 
 /**
  * Before an apply that must not leave others' fields behind: on an object that others made, and where a person added
@@ -64,8 +64,11 @@ const takeFields = (run: Run, type: ResourceType, step: Step, meta: ObjectMeta |
   if (!patch) return Effect.succeed(step)
   const { uid } = guard
   return run.kube.jsonPatch(run.caller, type, ref, patch).pipe(
-    Effect.map(({ metadata: { resourceVersion = "" } }): Step => {
-      return { ...step, guard: { on: "object", uid, resourceVersion } }
+    Effect.map(({ metadata }): Step => {
+      const { resourceVersion = "" } = metadata
+      // What was taken may be what the apply leaves out.
+      const taken = step.adopts ? { live: liveObject(type, metadata) } : {}
+      return { ...step, ...taken, guard: { on: "object", uid, resourceVersion } }
     }),
     Effect.catchIf(
       ({ status }) => status === 409 || status === 422,
@@ -117,14 +120,10 @@ const writeOnce = (run: Run, type: ResourceType, step: Step): Effect.Effect<Chan
       (step.takes ?? []).length > 0 ? yield* takeFields(run, type, step, undefined) : step
     const change = yield* apply(run, type, ready)
     if (!isCreate || step.ignored.length === 0) return change
-    yield* cede(run, type, step)
-    const uid = yield* uidOf(run, type, step)
+    const uid = yield* cede(run, type, step)
     yield* apply(run, type, { ...step, guard: { on: "object", uid } })
     return change
   }).pipe(writing(run, step.ref))
-
-const uidOf = (run: Run, type: ResourceType, { ref }: Step): Effect.Effect<string, KubeError> =>
-  Effect.map(look(run, type, ref), (meta) => meta?.uid ?? "")
 
 /** One desired object: never fails, the change says how it went. */
 export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Change> =>
@@ -134,7 +133,7 @@ export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Ch
     return yield* writeOnce(run, type, step).pipe(
       Effect.catchIf(
         (error) => isImmutable(error) && run.rules.policy.force,
-        (error) => recreate(run, type, step, error),
+        (error) => writing(run, step.ref)(recreate(run, type, step, error)),
       ),
       Effect.catchIf(isSurprise, (error) =>
         attempt < LOOKS

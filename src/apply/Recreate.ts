@@ -68,8 +68,9 @@ const isGone = (run: Run, type: ResourceType, step: Step, uid: string) =>
     Effect.map(({ _tag }) => _tag === "Some"),
   )
 
+/** Whole, as it was proved: what others had of the old object is gone with it. */
 const createAgain = (run: Run, type: ResourceType, step: Step): Effect.Effect<Change> =>
-  apply(run, type, { ...step, guard: { on: "absent" } }).pipe(
+  apply(run, type, { ...step, holds: [], takes: [], guard: { on: "absent" } }).pipe(
     Effect.map((change): Change => ({ ...change, action: "configured" })),
     Effect.catch((error) =>
       Effect.succeed(failed(step, notCreatedAgain(subjectOf(step), error.reason, error.fix))),

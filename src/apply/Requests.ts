@@ -85,7 +85,7 @@ const bodyOf = ({ rules }: Run, step: Step): string => {
   const isCreate = guard.on === "absent"
   const hash = isCreate && ignored.length > 0 ? `${step.hash}+` : step.hash
   const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
-  return stampedBody(desired, stamp, isCreate ? holds : [...ignored, ...holds])
+  return stampedBody(desired, stamp, isCreate ? [] : [...ignored, ...holds])
 }
 
 export const apply = (

@@ -136,7 +136,9 @@ export class LiveStore {
     for (const { key, uid, ownership, whole } of settled) {
       const objects = this.#rowsOf(kindOf(key)).objects.get(repository)
       const live = objects?.get(key)
-      if (live?.uid === uid) objects?.set(key, withBaseline(live, { ownership, whole }))
+      // One that was settled meanwhile has no fields left to judge anew.
+      const isLate = ownership === "" && live?.fields === undefined
+      if (live?.uid === uid && !isLate) objects?.set(key, withBaseline(live, { ownership, whole }))
     }
   }
 

@@ -16,7 +16,7 @@ const TRACKING =
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 export interface JsonPatchOperation {
-  readonly op: "test" | "replace" | "remove"
+  readonly op: "add" | "test" | "replace" | "remove"
   readonly path: string
   readonly value?: unknown
 }

@@ -14,7 +14,7 @@ import {
   type Subject,
 } from "./failures.ts"
 import type { Location } from "./fields.ts"
-import { type Governed, govern, governDeleted, isLeft, nextLook, told } from "./heal.ts"
+import { type Governed, govern, governDeleted, hasMovedOn, isLeft, nextLook, told } from "./heal.ts"
 import { isSameOwner, isSettled, type LiveObject } from "./live.ts"
 import type { Rules, Step, Verdict, Want } from "./step.ts"
 import { suspension } from "./suspension.ts"
@@ -64,9 +64,10 @@ const ROOT = "somebody removed what marks it as ours (its managedFields)"
 const GONE = "it was applied and is gone (or lost its nopea.io labels)"
 
 const whenAbsent = (want: Want, rules: Rules): Verdict => {
-  const create: Step = { ...want, guard: { on: "absent" }, heals: want.appliedBefore }
+  const heals = want.isKnown && !hasMovedOn(want, rules)
+  const create: Step = { ...want, guard: { on: "absent" }, heals }
   if (!want.isKnown) return create
-  const drift = [governDeleted(want, !want.appliedBefore, rules)]
+  const drift = [governDeleted(want, rules)]
   return drift.some(isLeft) ? heldBy(want, GONE, drift) : { ...create, drift }
 }
 
@@ -80,7 +81,7 @@ const stepOn = (want: Want, live: LiveObject, governed: Governed, isNew: boolean
   const { drift, takes, holds } = governed
   const { uid, resourceVersion } = live
   const until = nextLook(drift)
-  const isAsSeen = !isNew || isHealing(governed)
+  const isAsSeen = !isNew || isHealing(governed) || !isWatched(want.ref)
   return {
     ...want,
     live,
@@ -93,6 +94,9 @@ const stepOn = (want: Want, live: LiveObject, governed: Governed, isNew: boolean
   }
 }
 
+/** Of Secrets what is known may be old: they are not watched unless a setting says so. */
+const isWatched = ({ group, kind }: ObjectRef): boolean => group !== "" || kind !== "Secret"
+
 const NOTHING: Governed = { drift: [], holds: [], takes: [] }
 
 const whenOurs = (want: Want, live: LiveObject, rules: Rules): Verdict => {
@@ -101,6 +105,8 @@ const whenOurs = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   if (isSettled(live))
     return isNew ? stepOn(want, live, NOTHING, isNew) : { ref, action: "unchanged" }
   const found = assess(want, live, rules)
+  if (found.blocked !== undefined && found.blocked.disposition !== "stall")
+    return waiting(ref, found.blocked)
   if (found.blocked !== undefined) {
     const subject = { ref, source: want.desired.source }
     const { drift } = govern(want, found, rules, { reason: "a dry run was refused" })
@@ -135,7 +141,7 @@ const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   if (alone !== undefined) return whenLeftAlone(want, live, alone, rules)
   if (claim === "ours") return whenOurs(want, live, rules)
   const isInPlace = live.owner === undefined && want.isKnown && !isPutBack(want, live, rules)
-  const drift = isInPlace ? [governDeleted(want, !want.appliedBefore, rules)] : []
+  const drift = isInPlace ? [governDeleted(want, rules)] : []
   if (drift.some(isLeft)) return heldBy(want, GONE, drift)
   const { uid, resourceVersion } = live
   return {

@@ -11,10 +11,19 @@ import {
 import { added } from "./additions.ts"
 import { driftKey } from "./evidence.ts"
 import { childOf, listOf, nodeOf, textOf } from "./fieldpath.ts"
-import { type Field, type FieldPath, formatPath, type Location, locate, valueAt } from "./fields.ts"
+import {
+  type Field,
+  type FieldPath,
+  formatPath,
+  type Location,
+  locate,
+  startsWith,
+  valueAt,
+} from "./fields.ts"
 import { entriesOf, holderOf, isAutoscaled, ownSet } from "./holders.ts"
 import { ignoredIn, isIgnored } from "./ignore.ts"
 import { isJsonObject, parseJson } from "./json.ts"
+import { isCustom } from "./kinds.ts"
 import { ANNOTATION_APPLIED, type Baseline, type LiveObject, metadataOf } from "./live.ts"
 import { difference, missing } from "./ownership.ts"
 import { stampedTree } from "./stamp.ts"
@@ -39,34 +48,6 @@ export interface Assessment {
   /** Of the baseline, as far as it is known now. */
   readonly whole: boolean
 }
-
-const BUILT_IN = new Set([
-  "",
-  "apps",
-  "autoscaling",
-  "batch",
-  "policy",
-  ...[
-    "admissionregistration",
-    "apiextensions",
-    "apiregistration",
-    "certificates",
-    "coordination",
-    "discovery",
-    "events",
-    "flowcontrol.apiserver",
-    "networking",
-    "node",
-    "rbac.authorization",
-    "resource",
-    "scheduling",
-    "storage",
-    "storagemigration",
-  ].map((group) => `${group}.k8s.io`),
-])
-
-const startsWith = <A>(all: ReadonlyArray<A>, first: ReadonlyArray<A>): boolean =>
-  first.every((part, i) => all[i] === part)
 
 const isBelow = (at: Location, places: ReadonlyArray<Location>): boolean =>
   places.some((place) => startsWith(at, place))
@@ -102,7 +83,7 @@ const deepest = (tree: JsonObject, field: Field): Field => {
 
 const walk = ({ want, tree, entries, set, rules }: Sight) => {
   const { ref } = want
-  const found = missing(tree, set, { custom: !BUILT_IN.has(ref.group) })
+  const found = missing(tree, set, { custom: isCustom(ref.group) })
   const ignore = rules.policy.ignore ?? []
   const counts = (field: Field): boolean =>
     !isBelow(field.at, want.ignored) && !isAutoscaled(field.path, entries)
@@ -196,7 +177,8 @@ const whileGitMoves = (sight: Sight): Assessment => {
     const now = locate(tree, path)
     if (now === undefined || isBelow(now, want.ignored)) return []
     const value = valueAt(tree, now) ?? null
-    const isConflict = !same(at(before, path), value)
+    const { isConflict: isKept } = plain(sight, { path, at: now })
+    const isConflict = isKept || !same(at(before, path), value)
     const agrees = isConflict && whole !== undefined && says(at(whole, path), value)
     return [{ path, at: now, author: holderOf(path, entries), isConflict, agrees }]
   })
@@ -234,7 +216,8 @@ export const isOwnHash = (live: LiveObject): boolean => {
 
 /** Git changed it since it was applied. A hash that somebody else wrote or removed tells nothing of that. */
 export const hasMoved = (want: Want, live: LiveObject): boolean =>
-  live.applied !== want.hash && (!want.appliedBefore || isOwnHash(live))
+  live.applied !== want.hash &&
+  (!want.appliedBefore || live.applied === `${want.hash}-` || isOwnHash(live))
 
 /** What somebody made in the place of ours has all that Git says: taking it changes no value. */
 export const isPutBack = (want: Want, live: LiveObject, rules: Rules): boolean => {

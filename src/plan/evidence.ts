@@ -58,7 +58,7 @@ export const memoryAfter = (
   const healed = new Map([...heals].filter(([, times]) => now - (times.at(-1) ?? 0) < FORGOTTEN))
   for (const { ref, drift = [], action } of changes) {
     const key = formatRef(ref)
-    const isDone = action === "healed" || action === "configured"
+    const isDone = action === "healed" || action === "configured" || action === "created"
     for (const row of drift) {
       if (row.action === "healed" && isDone) {
         healed.set(key, remember(heals.get(key) ?? [], now))

@@ -57,6 +57,9 @@ const indexOf = (list: ReadonlyArray<Json>, element: string): number => {
   return list.findIndex((item) => textOf(item) === text)
 }
 
+export const startsWith = <A>(all: ReadonlyArray<A>, first: ReadonlyArray<A>): boolean =>
+  first.every((part, i) => all[i] === part)
+
 /** Where a path leads in a tree; `undefined` where the tree has no such place. */
 export const locate = (tree: Json, path: FieldPath): Location | undefined => {
   const at: Array<string | number> = []

@@ -89,10 +89,16 @@ export const govern = (
   }
 }
 
-/** The object itself is gone; `hasMoved`: and Git has changed it since. */
-export const governDeleted = (want: Want, hasMoved: boolean, rules: Rules): Drift => {
+/** Git changed an object that is gone, since it was applied: where nothing tells, it did not. */
+export const hasMovedOn = (want: Want, { evidence }: Rules): boolean => {
+  const last = evidence.lastApplied.get(formatRef(want.ref))
+  return want.wasOther || (!want.appliedBefore && last !== undefined && last !== want.desired.json)
+}
+
+/** The object itself is gone. */
+export const governDeleted = (want: Want, rules: Rules): Drift => {
   const key = formatRef(want.ref)
-  const isConflict = hasMoved || rules.memory.conflicts.has(driftKey(key, {}))
+  const isConflict = hasMovedOn(want, rules) || rules.memory.conflicts.has(driftKey(key, {}))
   return rowOf(key, { type: isConflict ? "conflict" : "deleted" }, rules)
 }
 

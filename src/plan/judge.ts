@@ -66,8 +66,8 @@ export const judge = (
 ): Judged | Asked | undefined => {
   const asked = (...asks: ReadonlyArray<Ask>): Asked => ({ want, live, asks })
   if (live === undefined)
-    return isLeft(governDeleted(want, !want.appliedBefore, rules))
-      ? asked("metadata", "whole")
+    return isLeft(governDeleted(want, rules))
+      ? asked("metadata", "whole", ...(want.appliedBefore ? [] : (["lastApplied"] as const)))
       : undefined
   if (hasMoved(want, live))
     return rules.policy.conflictPolicy === "live"

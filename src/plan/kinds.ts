@@ -65,3 +65,32 @@ export const definitionsOf = (
       .map(({ ref, json }) => definitionOf(ref.name, json))
       .filter((definition) => definition !== undefined),
   )
+
+/** Groups that Kubernetes itself serves. */
+const BUILT_IN = new Set([
+  "",
+  "apps",
+  "autoscaling",
+  "batch",
+  "policy",
+  ...[
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+    "storage",
+    "storagemigration",
+  ].map((group) => `${group}.k8s.io`),
+])
+
+/** A CustomResourceDefinition defines it, as far as its group tells. */
+export const isCustom = (group: string): boolean => !BUILT_IN.has(group)

@@ -106,11 +106,12 @@ const replicasOf = (meta: ObjectMeta): Pick<LiveObject, "replicas"> => {
   return (meta.managedFields ?? []).some(isScaled) ? { replicas: "scaled" } : {}
 }
 
-/** Times are left out: an entry that is written again with the same fields says nothing new. */
+/** What a person wrote again may be another value; of others an entry with the same fields says nothing new. */
 const ownershipOf = ({ managedFields = [] }: ObjectMeta): string => {
-  const told = managedFields
-    .filter(counts)
-    .map(({ manager, operation, fieldsV1 }) => [manager, operation, fieldsV1])
+  const told = managedFields.filter(counts).map((entry) => {
+    const { manager, operation, fieldsV1, time } = entry
+    return [manager, operation, fieldsV1, isPerson(entry) ? time : undefined]
+  })
   return hash("sha1", JSON.stringify(told), "base64")
 }
 

@@ -89,6 +89,7 @@ const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput)
     hash,
     appliedBefore,
     isKnown: appliedBefore || applied !== undefined || isMissed,
+    wasOther: !appliedBefore && applied !== undefined,
     ignored,
     ...(definedBy === undefined ? {} : { definedBy }),
   }

@@ -61,7 +61,7 @@ const verdictOf = (
   const isUnseen = live === undefined && input.live.unknown.has(formatGroupKind(want.ref))
   return isUnseen && want.appliedBefore
     ? [{ ref: want.ref, action: "unchanged" }]
-    : [decide(want, live, input.rules)]
+    : [decide(isUnseen ? { ...want, isKnown: false } : want, live, input.rules)]
 }
 
 /** Of an object that has no place yet, both identities it may come to have. */

@@ -47,6 +47,8 @@ export interface Want {
   readonly appliedBefore: boolean
   /** It was applied before, in this version or another. */
   readonly isKnown: boolean
+  /** What was applied before was another version. */
+  readonly wasOther: boolean
   /** Places of the desired tree that `spec.ignore` names. */
   readonly ignored: ReadonlyArray<Location>
   /** Name of the CustomResourceDefinition of the same commit that brings its kind. */

@@ -93,7 +93,7 @@ export const makeLook = Effect.gen(function* () {
   ) {
     const found = new Map<ObjectKey, string>()
     const wanted = asked.filter(({ asks }) => asks.includes("lastApplied"))
-    const commits = [before?.commit.sha, status?.lastSyncedCommit, status?.lastAttemptedCommit]
+    const commits = [before?.commit.sha, status?.lastAttemptedCommit, status?.lastSyncedCommit]
     for (const sha of new Set(commits)) {
       if (sha === undefined || wanted.every(({ want }) => found.has(formatRef(want.ref)))) continue
       const rendered = yield* Effect.option(renderAt(sha))
@@ -102,8 +102,9 @@ export const makeLook = Effect.gen(function* () {
       for (const { want, live: object } of wanted) {
         const key = formatRef(want.ref)
         const [last] = wants.get(key) ?? []
-        if (last === undefined || object === undefined || found.has(key)) continue
-        if (last.hash === object.applied || !isOwnHash(object)) found.set(key, last.desired.json)
+        if (last === undefined || found.has(key)) continue
+        const isOfThis = object?.applied === last.hash || object === undefined
+        if (isOfThis || !isOwnHash(object)) found.set(key, last.desired.json)
       }
     }
     return found
