@@ -82,7 +82,7 @@ const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): 
   const { status, retryAfter } = parseTrace(finished.trace, now)
   const fault = faultOf({ stderr: finished.stderr, status, retryAfter })
   const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)
-  return gitError(fault, place, reasonOf(finished.stderr, secrets), rest)
+  return gitError(fault, place, reasonOf(finished.stderr, secrets, status), rest)
 }
 
 /** Keeps every source of this mirror away from a server that asked for rest. */

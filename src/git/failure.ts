@@ -153,9 +153,13 @@ export const redact = (text: string, secrets: ReadonlyArray<string>): string =>
 const MAX_REASON = 400
 const isControl = /[^\P{Cc}\n]|\p{Cf}/gu
 
-/** The telling lines of git's stderr, bounded, free of control characters. */
-export const reasonOf = (stderr: string, secrets: ReadonlyArray<string>): string => {
-  const lines = redact(stderr, secrets).replace(isControl, "").split("\n")
+/**
+ * The telling lines of git's stderr, bounded, free of control characters. The body of an HTTP error, which git
+ * shows as `remote:`, is left out: it may come from any service that only the controller reaches.
+ */
+export const reasonOf = (stderr: string, secrets: ReadonlyArray<string>, status = 0): string => {
+  const all = redact(stderr, secrets).replace(isControl, "").split("\n")
+  const lines = status < 400 ? all : all.filter((line) => !/^\s*remote:/u.test(line))
   const said = lines.filter((line) => /^(fatal|error|remote): ?\S/u.test(line))
   const text = (said.length > 0 ? said : lines)
     .map((line) => line.trim())

@@ -118,7 +118,26 @@ describe("redaction", () => {
   it("a reason is the telling lines, bounded, without colours", () => {
     const noise = "remote: \u001b[31mRepository not found.\u001b[0m\nprogress 5%\nfatal: no\n"
     expect(reasonOf(noise, [])).toBe("remote: [31mRepository not found.[0m; fatal: no")
+    expect(reasonOf("remote: token t0ken is not enough\n", ["t0ken"])).toContain("token *** is")
     expect(reasonOf(`fatal: ${"x".repeat(10_000)}`, []).length).toBeLessThan(420)
     expect(reasonOf("", [])).toMatch(/^git failed without a word/u)
+  })
+
+  it.each([
+    [0, "remote: root:x:0:0; fatal: no"],
+    [200, "remote: root:x:0:0; fatal: no"],
+    [400, "fatal: no"],
+    [503, "fatal: no"],
+  ])(
+    "of an answer with status %i, the body is shown only where git refuses by it",
+    (status, said) => {
+      expect(reasonOf("remote: root:x:0:0\nfatal: no\n", [], status)).toBe(said)
+    },
+  )
+
+  it("a reason is never the body of an HTTP error, not even where there is nothing else", () => {
+    expect(reasonOf("remote: root:x:0:0\nremote:\n", [], 500)).toMatch(
+      /^git failed without a word/u,
+    )
   })
 })
