@@ -152,9 +152,3 @@ export const informDistilled = <A>(
       ),
     versionOf: distilled.versionOf,
   }))
-
-/** Metadata only. */
-export const informMetadata = (
-  wanted: Informed,
-): Stream.Stream<InformerEvent<ObjectMetadata>, never, Kube> =>
-  informDistilled(wanted, { keep: (object) => object, versionOf })

@@ -7,7 +7,7 @@ import { ConfigError, type KubeError } from "../domain/errors.ts"
 import { type Credential, FRESH, type Identity, type Source, type Tls } from "./credential.ts"
 import { credentialsError } from "./unanswered.ts"
 
-export const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 export interface Access {
   readonly server: string

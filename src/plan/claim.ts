@@ -23,7 +23,7 @@ const TOOLS: ReadonlyArray<readonly [mark: string, tool: string]> = [
 ]
 
 /** The tool that marked an object as its own. */
-export const toolOf = (marks: LiveObject["marks"]): string | undefined => {
+const toolOf = (marks: LiveObject["marks"]): string | undefined => {
   const found = TOOLS.find(([mark]) => marks[mark] !== undefined)
   return found === undefined ? undefined : `${found[1]} ${marks[found[0]]}`
 }

@@ -24,7 +24,7 @@ import { supervise } from "./Incarnations.ts"
 import { survive } from "./Survive.ts"
 
 /** Nobody waits longer for a worker to stop; what follows it does. */
-export const STOP_GRACE: Duration.Duration = Duration.seconds(5)
+const STOP_GRACE = Duration.seconds(5)
 /** First syncs that run at a time, by Git server. */
 const TURNS = 16
 

@@ -3,11 +3,22 @@ import { randomBytes } from "node:crypto"
 import { Effect, Fiber, type Layer, type Scope, Stream } from "effect"
 import { describe, expect, it } from "vitest"
 import type { KubeObject } from "../../src/domain/object.ts"
-import { informMetadata } from "../../src/kube/Informer.ts"
-import { Kube, type ObjectName, type ResourceType } from "../../src/kube/Kube.ts"
+import { type Distilled, informDistilled } from "../../src/kube/Informer.ts"
+import {
+  Kube,
+  type ObjectMetadata,
+  type ObjectName,
+  type ResourceType,
+} from "../../src/kube/Kube.ts"
 
 const me = { budget: "test/contract" }
 const options = { fieldManager: "nopea", force: true }
+
+/** All metadata is kept. */
+export const whole: Distilled<ObjectMetadata> = {
+  keep: (object) => object,
+  versionOf: ({ metadata }) => metadata.resourceVersion ?? "",
+}
 
 export interface Setting {
   readonly layer: Layer.Layer<Kube, unknown>
@@ -379,7 +390,7 @@ export const kubeContract = (title: string, setting: () => Setting): void => {
         const { kube, configMaps, namespace, apply, at } = yield* prepare
         const { uid = "" } = (yield* apply("a", {}, { labels: { mine: "1" } })).metadata
         const wanted = { caller: me, type: configMaps, namespace, labelSelector: "mine" }
-        const told = yield* informMetadata(wanted).pipe(
+        const told = yield* informDistilled(wanted, whole).pipe(
           Stream.filter((event) => event.type !== "current"),
           Stream.tap((event) =>
             event.type === "synced"

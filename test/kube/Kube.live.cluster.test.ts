@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Fiber, Queue, Stream } from "effect"
 import { beforeAll, describe, expect, it } from "vitest"
-import { informMetadata } from "../../src/kube/Informer.ts"
+import { informDistilled } from "../../src/kube/Informer.ts"
 import { Kube, type ResourceType } from "../../src/kube/Kube.ts"
 import type { AccessOptions } from "../../src/kube/KubeAuth.ts"
 import { type KubeHttpOptions, layer } from "../../src/kube/KubeHttp.ts"
@@ -18,7 +18,7 @@ import {
   freshNamespace,
   markAudit,
 } from "../cluster/connect.ts"
-import { kubeContract } from "../contract/Kube.contract.ts"
+import { kubeContract, whole } from "../contract/Kube.contract.ts"
 
 const api = connect()
 const namespace = freshNamespace(api, "kube")
@@ -772,7 +772,7 @@ describe.skipIf(process.env["NOPEA_TEST_KUBECONFIG"])("an API server that goes a
           yield* put(kube, type, "before", "1")
           const told = yield* Queue.unbounded<string>()
           const wanted = { caller: me, type, namespace: "default", labelSelector: "w" }
-          const informing = yield* informMetadata(wanted).pipe(
+          const informing = yield* informDistilled(wanted, whole).pipe(
             Stream.runForEach((event) => {
               if (event.type === "synced")
                 return Queue.offer(

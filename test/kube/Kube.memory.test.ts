@@ -2,11 +2,11 @@ import { it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
-import { informMetadata } from "../../src/kube/Informer.ts"
+import { informDistilled } from "../../src/kube/Informer.ts"
 import { Kube } from "../../src/kube/Kube.ts"
 import { unanswered } from "../../src/kube/unanswered.ts"
 import { liveObject } from "../../src/plan/live.ts"
-import { kubeContract } from "../contract/Kube.contract.ts"
+import { kubeContract, whole } from "../contract/Kube.contract.ts"
 import * as KubeMemory from "../layers/KubeMemory.ts"
 
 const custom = { group: "test.nopea.dev", kind: "Widget", version: "v1" }
@@ -83,7 +83,7 @@ describe("the memory's hands", () => {
     Effect.gen(function* () {
       const memory = yield* KubeMemory.KubeMemory
       const seen: Array<string> = []
-      const informing = yield* informMetadata({ caller: me, type: configMaps }).pipe(
+      const informing = yield* informDistilled({ caller: me, type: configMaps }, whole).pipe(
         Stream.runForEach((event) => Effect.sync(() => seen.push(event.type))),
         Effect.forkChild({ startImmediately: true }),
       )
