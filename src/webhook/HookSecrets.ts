@@ -1,13 +1,13 @@
 /** The secrets of a repository's own route: kept for a minute, and read again, seldom, where none of them fits. */
-import { Effect, Redacted, Result, Semaphore } from "effect"
+import { Effect, Redacted, Semaphore } from "effect"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { Kube } from "../kube/Kube.ts"
 import { SECRETS } from "../worker/Credentials.ts"
-import { REFUSALS } from "./answer.ts"
+import { type Answer, REFUSALS } from "./answer.ts"
 import type { Secrets } from "./proof.ts"
 
-/** A secret that was taken away is valid no longer than this. */
+/** A secret that was taken away is valid no longer than this, if the API server answers. */
 const KEPT = 60_000
 /** Wrong proofs cost one read in this time, however many they are. */
 const AGAIN = 10_000
@@ -15,18 +15,27 @@ const MAX_KEPT = 10_000
 const MAX_SECRETS = 16
 /** Reads that strangers can cause take this many places at the API server, in all. */
 const READS = 4
+/** Of the ten seconds that a delivery has. */
+const READ_LIMIT = "3 seconds"
 
 interface Slot {
   readonly turn: Semaphore.Semaphore
-  secrets: Secrets
+  /** `undefined`: it could not be read yet. */
+  secrets: Secrets | undefined
   readAt: number
   /** Said once, until it can be read again. */
   trouble: string
 }
 
+interface Found {
+  /** Absent: nobody knows. */
+  readonly secrets?: Secrets
+  readonly trouble: string
+}
+
 export interface HookSecrets {
-  /** Empty: no Secret is named, or it is not there. `wasWrong`: those that were given before did not fit. */
-  readonly of: (repository: GitRepository, wasWrong: boolean) => Effect.Effect<Secrets>
+  /** Empty: no Secret is named, or it is not there; a failure: it could not be read yet. `wasWrong`: those that were given before did not fit. */
+  readonly of: (repository: GitRepository, wasWrong: boolean) => Effect.Effect<Secrets, Answer>
 }
 
 /** Every value is a secret; a line break at its end is none of it. */
@@ -40,8 +49,8 @@ const secretsIn = (data: unknown): Secrets =>
     .slice(0, MAX_SECRETS)
     .map((text) => Redacted.make(text))
 
-const tell = (repository: GitRepository, reason: string) => {
-  const { code, reason: what, fix } = REFUSALS.secretMissing
+const tell = (repository: GitRepository, answer: Answer, reason: string) => {
+  const { code, reason: what, fix } = answer
   return Effect.logWarning(what).pipe(
     Effect.annotateLogs({ code, repository: keyOf(repository), reason, fix }),
   )
@@ -55,7 +64,7 @@ export const makeHookSecrets: Effect.Effect<HookSecrets, never, Kube> = Effect.g
   const slotOf = (place: string): Slot => {
     const slot = slots.get(place) ?? {
       turn: Semaphore.makeUnsafe(1),
-      secrets: [],
+      secrets: undefined,
       readAt: Number.NEGATIVE_INFINITY,
       trouble: "",
     }
@@ -65,20 +74,33 @@ export const makeHookSecrets: Effect.Effect<HookSecrets, never, Kube> = Effect.g
     return slot
   }
 
+  const look = (repository: GitRepository, name: string): Effect.Effect<Found> => {
+    const { namespace } = repository.metadata
+    const asked = kube.get({ budget: keyOf(repository) }, SECRETS, { namespace, name })
+    return reads.withPermit(asked).pipe(
+      Effect.map(({ data }) => {
+        const secrets = secretsIn(data)
+        return { secrets, trouble: secrets.length === 0 ? "it has no value" : "" }
+      }),
+      Effect.catch(({ status, message }) => {
+        const none = status === 403 || status === 404 ? { secrets: [] } : {}
+        return Effect.succeed<Found>({ ...none, trouble: message })
+      }),
+      Effect.timeoutOrElse({
+        duration: READ_LIMIT,
+        orElse: () => Effect.succeed<Found>({ trouble: `no answer in ${READ_LIMIT}` }),
+      }),
+    )
+  }
+
   /** While the API server does not answer, what was read before goes on being valid. */
   const read = Effect.fnUntraced(function* (repository: GitRepository, name: string, slot: Slot) {
-    const { namespace } = repository.metadata
-    const found = yield* Effect.result(
-      reads.withPermit(kube.get({ budget: keyOf(repository) }, SECRETS, { namespace, name })),
-    )
-    const isRefused = Result.isFailure(found) && [403, 404].includes(found.failure.status)
-    if (Result.isSuccess(found)) slot.secrets = secretsIn(found.success["data"])
-    else if (isRefused) slot.secrets = []
-    const none = slot.secrets.length === 0 ? "it has no value" : ""
-    const trouble = Result.isFailure(found) ? found.failure.message : none
+    const { secrets, trouble } = yield* look(repository, name)
+    slot.secrets = secrets ?? slot.secrets
     const isNews = trouble !== "" && trouble !== slot.trouble
     slot.trouble = trouble
-    if (isNews) yield* tell(repository, trouble)
+    const told = secrets === undefined ? REFUSALS.secretUnread : REFUSALS.secretMissing
+    if (isNews) yield* tell(repository, told, trouble)
   })
 
   return {
@@ -88,10 +110,12 @@ export const makeHookSecrets: Effect.Effect<HookSecrets, never, Kube> = Effect.g
       const slot = slotOf(`${keyOf(repository)} ${repository.metadata.uid} ${name}`)
       const renewed = Effect.gen(function* () {
         const now = yield* elapsedMillis
-        if (now - slot.readAt < (wasWrong ? AGAIN : KEPT)) return slot.secrets
-        slot.readAt = now
-        yield* read(repository, name, slot)
-        return slot.secrets
+        const isUrgent = wasWrong || slot.secrets === undefined
+        if (now - slot.readAt >= (isUrgent ? AGAIN : KEPT)) {
+          yield* read(repository, name, slot)
+          slot.readAt = now
+        }
+        return slot.secrets ?? (yield* Effect.fail(REFUSALS.notReady))
       })
       return yield* slot.turn.withPermit(renewed)
     }),

@@ -87,7 +87,7 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     return found.length === 1 ? found[0] : undefined
   })
 
-  const secretsFor = (delivery: Delivery, wasWrong: boolean): Effect.Effect<Secrets> => {
+  const secretsFor = (delivery: Delivery, wasWrong: boolean): Effect.Effect<Secrets, Answer> => {
     if (delivery.route.kind === "provider") return Effect.succeed(webhookSecret)
     const { repository } = delivery
     return repository === undefined ? Effect.succeed([]) : hookSecrets.of(repository, wasWrong)

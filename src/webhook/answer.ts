@@ -38,13 +38,25 @@ export const REFUSALS = {
   tooLarge: row(413, "W005", "the body is too large", "raise NOPEA_WEBHOOK_MAX_BYTES"),
   busy: row(503, "W006", "too many deliveries at a time", "send it again later; polling goes on"),
   late: row(408, "W007", "the body did not come in time", "send it again"),
-  notReady: row(503, "W008", "the controller does not lead, or is starting", "send it again later"),
+  notReady: row(
+    503,
+    "W008",
+    "the controller does not lead, is starting, or cannot ask the API server",
+    "send it again later",
+  ),
   /** Told in the log only: to the sender it is `unproven`. */
   secretMissing: row(
     401,
     "W009",
     "the Secret of spec.webhook.secretRef is missing or empty",
     "create it in the GitRepository's namespace: each of its values is a valid secret",
+  ),
+  /** Told in the log only: to the sender it is `notReady`, or nothing where older values go on being valid. */
+  secretUnread: row(
+    503,
+    "W011",
+    "the Secret of spec.webhook.secretRef cannot be read now",
+    "see why the API server does not answer",
   ),
   encoded: row(400, "W010", "the body is compressed", "send it without Content-Encoding"),
 } as const satisfies Readonly<Record<string, Answer>>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted, References } from "effect"
+import { Effect, Fiber, Layer, Logger, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 import type { KubeError } from "../../src/domain/errors.ts"
@@ -455,8 +455,36 @@ describe("a repository's own route", () => {
             yield* w.post("/webhook/apps/shop", signedBy("one", "3")),
             "401 NOPEA-W002",
           )
-          const told = w.lines.filter((line) => line.includes("NOPEA-W009"))
-          assert.strictEqual(told.length, 2, w.lines.join("\n"))
+          for (const code of ["NOPEA-W009", "NOPEA-W011"]) {
+            const told = w.lines.filter((line) => line.includes(code))
+            assert.strictEqual(told.length, 1, w.lines.join("\n"))
+          }
+        }),
+      ),
+  )
+
+  it.effect.each(["fails", "hangs"] as const)(
+    "asks senders to come again where the first read of its Secret %s",
+    (how) =>
+      world((w) =>
+        Effect.gen(function* () {
+          store(w, "one")
+          yield* started(w, own)
+          const away = how === "fails" ? Effect.fail(kubeError("retry")) : Effect.never
+          w.kube.intercept(() => away)
+          const post = (id: string, secret = "one") =>
+            w.post("/webhook/apps/shop", signedBy(secret, id))
+          const first = yield* Effect.forkChild(post("1"))
+          yield* TestClock.adjust("3 seconds")
+          assert.strictEqual(yield* Fiber.join(first), "503 NOPEA-W008")
+          assert.strictEqual(yield* post("1", "wrong"), "503 NOPEA-W008")
+          assert.strictEqual(secretReads(w), 1)
+          w.kube.intercept(() => Effect.void)
+          yield* TestClock.adjust("10 seconds")
+          assert.strictEqual(yield* post("1"), "202")
+          const lines = w.lines.join("\n")
+          assert.include(lines, "NOPEA-W011")
+          assert.notInclude(lines, "NOPEA-W009")
         }),
       ),
   )
