@@ -122,7 +122,8 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
   const prove = Effect.fnUntraced(function* (delivery: Delivery) {
     const { offers, provider, headers } = delivery
     const isProven = yield* proveHeaders(delivery)
-    const bytes = yield* delivery.body
+    const told = (answer: Answer) => gently(answer, isProven && provider.isTouchy)
+    const bytes = yield* Effect.mapError(delivery.body, told)
     if (isProven) return payloadOf(headers, bytes)
     const now = yield* Clock.currentTimeMillis
     const signed = provider.signsPayload ? payloadOf(headers, bytes) : bytes

@@ -61,15 +61,15 @@ type Request = HttpServerRequest.HttpServerRequest
 
 const closing = { connection: "close" }
 
-/** Who is refused is not read on: the connection goes with the answer. */
+/** Who is refused, in whatever way it is told, is not read on: the connection goes with the answer. */
 const respond = (answer: Answer): HttpServerResponse.HttpServerResponse => {
-  const { status } = answer
+  const { status, code } = answer
   const again = status === 503 ? { "retry-after": "5" } : {}
-  const headers = status < 400 ? {} : { ...closing, ...again }
+  const headers = status < 400 && code === undefined ? {} : { ...closing, ...again }
   return HttpServerResponse.text(textOf(answer), { status, headers })
 }
 
-/** What headers tell before anything is read. */
+/** What headers tell of a body before it is read. */
 const refusalOf = ({ headers }: Request, maxBytes: number): Answer | undefined => {
   if (Number(headers["content-length"] ?? 0) > maxBytes) return REFUSALS.tooLarge
   const encoding = headers["content-encoding"] ?? "identity"
@@ -78,6 +78,8 @@ const refusalOf = ({ headers }: Request, maxBytes: number): Answer | undefined =
 
 const readBody = (request: Request, visit: Visit, options: ListenOptions) =>
   Effect.gen(function* () {
+    const refused = refusalOf(request, options.webhookMaxBytes)
+    if (refused !== undefined) return yield* Effect.fail(refused)
     const chunks: Array<Uint8Array> = []
     let size = 0
     const take = (chunk: Uint8Array): Effect.Effect<void, Answer> => {
@@ -99,8 +101,6 @@ const readBody = (request: Request, visit: Visit, options: ListenOptions) =>
 
 const accept = (request: Request, visit: Visit, options: ListenOptions): Effect.Effect<Answer> =>
   Effect.suspend(() => {
-    const refused = refusalOf(request, options.webhookMaxBytes)
-    if (refused !== undefined) return Effect.succeed<Answer>(refused)
     if (options.door.receive === undefined) return Effect.succeed<Answer>(REFUSALS.notReady)
     const body = readBody(request, visit, options)
     return options.door.receive({ path: request.url, headers: request.headers, body })

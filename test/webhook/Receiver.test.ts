@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import { vi } from "vitest"
 import type { KubeError } from "../../src/domain/errors.ts"
 import { Supervisor } from "../../src/supervisor/Supervisor.ts"
-import type { Answer } from "../../src/webhook/answer.ts"
+import { type Answer, REFUSALS } from "../../src/webhook/answer.ts"
 import type { ProviderName } from "../../src/webhook/providers.ts"
 import { makeReceiver, type Receive } from "../../src/webhook/Receiver.ts"
 import { actors, kubeError, outcome } from "../layers/Actors.ts"
@@ -337,6 +337,34 @@ describe("a proven delivery that asks for nothing", () => {
           const body = Buffer.from(text)
           const built = { body, headers: { ...github.headers, ...github.sign(body) } }
           assert.strictEqual(yield* post("/webhook/github", built), "400 NOPEA-W003")
+        }
+      }),
+    ),
+  )
+
+  it.effect("what is proven by its headers and whose body is refused", () =>
+    world(({ receive }) =>
+      Effect.gen(function* () {
+        const signed = { "webhook-id": "1", "webhook-timestamp": "0" }
+        const signature = `v1,${Buffer.alloc(32).toString("base64")}`
+        for (const refusal of [REFUSALS.tooLarge, REFUSALS.late, REFUSALS.encoded]) {
+          const status = (name: ProviderName, headers: object) =>
+            Effect.map(
+              receive({
+                path: `/webhook/${name}`,
+                headers: { ...SAMPLES[name].headers, ...headers },
+                body: Effect.fail(refusal),
+              }),
+              ({ status, code }) => `${status} ${code}`,
+            )
+          const bytes = Buffer.from("")
+          const gentle = `200 ${refusal.code}`
+          const plain = `${refusal.status} ${refusal.code}`
+          assert.strictEqual(yield* status("gitlab", SAMPLES.gitlab.sign(bytes)), gentle)
+          assert.strictEqual(yield* status("azure", SAMPLES.azure.sign(bytes)), gentle)
+          assert.strictEqual(yield* status("github", github.sign(bytes)), plain)
+          const unproven = { ...signed, "webhook-signature": signature }
+          assert.strictEqual(yield* status("gitlab", unproven), plain)
         }
       }),
     ),

@@ -2,7 +2,7 @@ import { connect, createServer, type Socket } from "node:net"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
-import { ignored } from "../../src/webhook/answer.ts"
+import { gently, ignored } from "../../src/webhook/answer.ts"
 import { type Door, type ListenOptions, layer } from "../../src/webhook/WebhookServer.ts"
 import { freePort } from "../cluster/freePort.ts"
 
@@ -194,6 +194,21 @@ describe("a webhook's body", () => {
         }
         assert.match(yield* post("{}", { "content-encoding": "identity" }), /^200/u)
         assert.strictEqual(bodies.length, 1)
+      }),
+    ),
+  )
+})
+
+describe("a refusal", () => {
+  it.live("that is told gently ends the connection as the others do, the body unread", () =>
+    world(({ door, raw }) =>
+      Effect.gen(function* () {
+        door.receive = ({ body }) =>
+          Effect.catch(Effect.as(body, ignored("read")), (answer) =>
+            Effect.succeed(gently(answer, true)),
+          )
+        const huge = raw(`${HEAD}Content-Length: 99999999999\r\n\r\n`)
+        assert.match(yield* huge.answer, /^HTTP\/1\.1 200(?:.|\s)*NOPEA-W005/u)
       }),
     ),
   )
