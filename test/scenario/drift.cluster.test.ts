@@ -190,18 +190,29 @@ describe("healPolicy manual", () => {
     assert.equal(imageOf(await here.api.get(key)), "app:2")
   })
 
-  it("leaves a deleted object deleted", async () => {
-    const { key, name } = await given("manual-gone", { healPolicy: "manual" })
+  it("leaves a deleted object deleted, also after a restart that finds a new commit", async () => {
+    const { key, name, repo } = await given("manual-gone", { healPolicy: "manual" })
     await here.api.delete(key)
     const status = await drifted(name)
     assert.include(status.drift[0], { type: "deleted", action: "left" })
+    assert.isUndefined(await here.api.get(key))
+    await here.controller.kill()
+    const next = await repo.commit({ "extra.yaml": configMap("manual-gone-extra", "x") })
+    await here.controller.start()
+    await statusOf(
+      here,
+      name,
+      "has the commit",
+      (s) => s.lastAttemptedCommit === next && s.phase === "Drifted",
+    )
+    assert.isDefined(await here.api.get(configMapKey(here.namespace, "manual-gone-extra")))
     assert.isUndefined(await here.api.get(key))
   })
 })
 
 describe("conflictPolicy live", () => {
   it("keeps the cluster's value where both changed the same field, until they agree", async () => {
-    const spec = { healPolicy: "manual", conflictPolicy: "live" }
+    const spec = { healGracePeriod: "1h", conflictPolicy: "live" }
     const { key, name, push } = await given("conflict", spec)
     await setImage(name, "app:9")
     await drifted(name)
@@ -216,6 +227,11 @@ describe("conflictPolicy live", () => {
     assert.include(status.drift[0], { path: IMAGE, manager: "kubectl-edit", action: "left" })
     assert.equal(status.lastSyncedCommit, commit)
     assert.equal(imageOf(await here.api.get(key)), "app:9")
+    const other = await push(deployment(name, "app:2", { env: "debug" }))
+    await ask(name)
+    await statusOf(here, name, "has the third commit", (s) => s.lastSyncedCommit === other)
+    const live = await here.api.get(key)
+    assert.deepEqual([imageOf(live), containersOf(live)[0].env[0].value], ["app:9", "debug"])
     const agreed = await push(deployment(name, "app:9"))
     await ask(name)
     await synced(here, name, agreed)
