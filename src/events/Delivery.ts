@@ -2,7 +2,8 @@
  * Takes events to their sinks: each sink has its own bounded queue and its own fiber, so that a slow one delays nobody.
  * At least once and in order; what cannot be delivered is dropped, counted and said.
  */
-import { Context, Effect, Latch, Layer, Random, Redacted } from "effect"
+import { type Cause, Context, Effect, Latch, Layer, Random, Redacted } from "effect"
+import { describeCrash } from "../domain/crash.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 import type { Registry } from "../metrics/registry.ts"
@@ -169,6 +170,12 @@ const persist = Effect.fn("Delivery.deliver")(function* (
   }
 })
 
+const crashed = (parts: Parts, lane: Lane, cause: Cause.Cause<never>): Effect.Effect<void> =>
+  Effect.andThen(
+    Effect.logError(`crash in delivery: ${describeCrash(cause)}`),
+    drop(parts, lane, WHY.crashed),
+  )
+
 /** The message stays first in its queue until it is settled, so the queue's length is what waits. */
 const run = (parts: Parts, lane: Lane): Effect.Effect<never> =>
   Effect.gen(function* () {
@@ -178,9 +185,7 @@ const run = (parts: Parts, lane: Lane): Effect.Effect<never> =>
       lane.idle.openUnsafe()
       return yield* lane.waiting.await
     }
-    yield* Effect.catchCause(persist(parts, lane, message), (cause) =>
-      Effect.andThen(Effect.logError("delivery crashed", cause), drop(parts, lane, WHY.crashed)),
-    )
+    yield* Effect.catchCause(persist(parts, lane, message), (cause) => crashed(parts, lane, cause))
     if (lane.queue[0] === message) lane.queue.shift()
   }).pipe(Effect.forever)
 

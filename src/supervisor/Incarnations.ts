@@ -10,12 +10,12 @@ import {
   RcMap,
   type Semaphore,
 } from "effect"
+import { describeCrash } from "../domain/crash.ts"
 import { Reporter } from "../report/Reporter.ts"
 import type { Reply, WorkerHandle } from "../worker/Handle.ts"
 import type { Syncer } from "../worker/Syncer.ts"
 import { exponentialDelay } from "../worker/state.ts"
 import { runWorker } from "../worker/Worker.ts"
-import { describeCrash } from "./crash.ts"
 import { survive } from "./Survive.ts"
 
 /** A worker that lived this long starts over with a short delay after its next crash. */

@@ -1,6 +1,6 @@
 /** Where a defect ends that must not take its neighbours with it. */
 import { Effect, Exit } from "effect"
-import { describeCrash } from "./crash.ts"
+import { describeCrash } from "../domain/crash.ts"
 
 /** Logs a crash without what it says, and goes on. Interruption still stops. */
 export const survive = <E, R>(

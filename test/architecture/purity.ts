@@ -21,7 +21,7 @@ const CATCHES_DEFECTS =
   /^Effect\.(catchCause\w*|catchDefect|catchAllDefect|matchCause\w*|sandbox|ignoreCause)$/
 
 /** Where a crash ends, and nowhere else. */
-const MAY_CATCH_DEFECTS = new Set(["src/supervisor/Supervisor.ts"])
+const MAY_CATCH_DEFECTS = new Set(["src/supervisor/Supervisor.ts", "src/events/Delivery.ts"])
 
 /** Clocks and timers that Effect's own cannot replace. */
 const TIMES_ALLOWED: Readonly<Record<string, string>> = {
@@ -178,7 +178,7 @@ export const purityRules: ReadonlyArray<Rule> = [
     good: [{ "src/git/GitCli.ts": "export const a = Logger.consoleJson" }],
   },
   {
-    name: "only supervision catches defects",
+    name: "only supervision, and the delivery of events, catches defects",
     offences: (codes) =>
       sitesIn(
         codes.filter(({ path }) => !MAY_CATCH_DEFECTS.has(path)),
@@ -202,6 +202,13 @@ export const purityRules: ReadonlyArray<Rule> = [
       )
     },
     bad: [[{ "src/supervisor/Watchdog.ts": "" }, /Supervisor\.ts/]],
-    good: [{ "src/App.ts": "", "src/render/thread.ts": "", "src/supervisor/Supervisor.ts": "" }],
+    good: [
+      {
+        "src/App.ts": "",
+        "src/events/Delivery.ts": "",
+        "src/render/thread.ts": "",
+        "src/supervisor/Supervisor.ts": "",
+      },
+    ],
   },
 ]

@@ -13,7 +13,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   cache: 300,
   cli: 1200,
   controller: 1950,
-  domain: 1450,
+  domain: 1500,
   events: 1000,
   git: 2050,
   kube: 2200,

@@ -115,11 +115,13 @@ describe("delivery", () => {
       }),
   )
 
-  it.effect("that crashes costs that message only, and still ends with the layer", () =>
-    Effect.gen(function* () {
+  it.effect("that crashes costs that message only, and still ends with the layer", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ message: said }) => lines.push(JSON.stringify(said)))
+    return Effect.gen(function* () {
       const says = (body: string): Effect.Effect<Answer> => {
-        if (body === "1") return Effect.die(new Error("bug"))
-        if (body === "2") throw new Error("bug")
+        if (body === "1") return Effect.die(new Error("s3cret"))
+        if (body === "2") throw new Error("s3cret")
         return body === "3" ? Effect.failCause(Cause.interrupt(0)) : answer(200)
       }
       const world = yield* given(({ body }) => says(body))
@@ -131,8 +133,10 @@ describe("delivery", () => {
       yield* world.offer("5")
       yield* settle
       assert.strictEqual(world.seen.length, 4)
-    }).pipe(Effect.provide(Logger.layer([]))),
-  )
+      assert.include(lines.join(), "crash in delivery: Error at ")
+      assert.notInclude(lines.join(), "s3cret")
+    }).pipe(Effect.provide(Logger.layer([logger])))
+  })
 
   it.effect("ends for a sink that answers 410, and goes on for the others", () =>
     Effect.gen(function* () {
