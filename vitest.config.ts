@@ -11,6 +11,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/**/*.{cluster,server}.test.ts", "**/node_modules/**"],
+          testTimeout: 30_000,
         },
       },
       {
