@@ -139,7 +139,6 @@ describe("kill -9 right after", () => {
     await here.api.patch(
       one.key,
       [
-        { op: "test", path: "/metadata/resourceVersion", value: metadata.resourceVersion },
         { op: "replace", path: "/metadata/managedFields", value: rest },
         {
           op: "replace",
