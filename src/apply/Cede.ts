@@ -6,14 +6,12 @@ import { Effect } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import { formatApiVersion, type Json, type JsonObject, stringify } from "../domain/object.ts"
 import type { ResourceType } from "../kube/Kube.ts"
-import { type FieldPath, locate, only, startsWith } from "../plan/fields.ts"
+import { type FieldPath, locate, only, REPLICAS, startsWith } from "../plan/fields.ts"
 import { CEDED_MANAGER, ownSet } from "../plan/holders.ts"
 import { isJsonObject, parseJson } from "../plan/json.ts"
 import { missing, pathAt } from "../plan/ownership.ts"
 import type { Step } from "../plan/step.ts"
 import type { Run } from "./Requests.ts"
-
-const REPLICAS: FieldPath = ["f:spec", "f:replicas"]
 
 /** `spec.replicas` left Git: whoever scales keeps the value, it does not fall to 1. */
 const leavesReplicas = ({ live }: Step, desired: Json): boolean =>

@@ -15,6 +15,7 @@ import {
   type Field,
   type FieldPath,
   formatPath,
+  isReplicas,
   type Location,
   locate,
   startsWith,
@@ -63,10 +64,6 @@ interface Sight {
 
 const treeOf = (json: Want["desired"], { ref, hash }: Want, { owner }: Rules): JsonObject =>
   stampedTree(json, { namespace: ref.namespace, owner, hash })
-
-/** A number of replicas that Git leaves open is whoever's scales: taking it away would scale to one. */
-const isReplicas = (path: FieldPath): boolean =>
-  path.length === 2 && path[0] === "f:spec" && path[1] === "f:replicas"
 
 /** A map that is missing with its only key is that key's loss. */
 const deepest = (tree: JsonObject, field: Field): Field => {

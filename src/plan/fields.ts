@@ -57,6 +57,11 @@ const indexOf = (list: ReadonlyArray<Json>, element: string): number => {
   return list.findIndex((item) => textOf(item) === text)
 }
 
+/** `spec.replicas`: what Git leaves open is whoever's scales, and taking it away would scale to one. */
+export const REPLICAS: FieldPath = ["f:spec", "f:replicas"]
+export const isReplicas = (path: FieldPath): boolean =>
+  path.length === 2 && startsWith(path, REPLICAS)
+
 export const startsWith = <A>(all: ReadonlyArray<A>, first: ReadonlyArray<A>): boolean =>
   first.every((part, i) => all[i] === part)
 

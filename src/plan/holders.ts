@@ -2,7 +2,7 @@
 import type { Author } from "../domain/drift.ts"
 import type { Json, JsonObject, ManagedFieldsEntry } from "../domain/object.ts"
 import { type FieldSet, listOf, nodeOf, spelled } from "./fieldpath.ts"
-import type { FieldPath } from "./fields.ts"
+import { type FieldPath, isReplicas } from "./fields.ts"
 import { isJsonObject } from "./json.ts"
 import { isOwn } from "./live.ts"
 
@@ -69,7 +69,7 @@ export const isAutoscaled = (
   path: FieldPath,
   managedFields: ReadonlyArray<ManagedFieldsEntry> | undefined,
 ): boolean => {
-  if (path.length !== 2 || path[0] !== "f:spec" || path[1] !== "f:replicas") return false
+  if (!isReplicas(path)) return false
   const holder = holderOf(path, managedFields)
   return holder?.subresource === "scale" && !holder.manager.startsWith("kubectl")
 }
