@@ -1,6 +1,6 @@
 /** What somebody does in the cluster: how soon it is undone, and what it costs where nobody does anything. */
 import { eventually, type Json } from "../test/cluster/Api.ts"
-import type { AuditEntry } from "../test/cluster/audit.ts"
+import type { AuditEntry, AuditMark } from "../test/cluster/audit.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
 import { Bare, epoch } from "./Bare.ts"
 import { compare, exact, type Figure, measured, median, type Pair } from "./figure.ts"
@@ -100,7 +100,7 @@ const ended = async (controller: Running, key: string, trigger: string): Promise
       line.message === "sync finished" && line.repository === key && line.trigger === trigger,
   ).length
 
-const requestsOf = (ground: Ground, since: number): Promise<ReadonlyArray<AuditEntry>> =>
+const requestsOf = (ground: Ground, since: AuditMark): Promise<ReadonlyArray<AuditEntry>> =>
   ground.plane.audit({ userAgent: "nopea/", resource: "deployments", since })
 
 const RECONCILES = 5

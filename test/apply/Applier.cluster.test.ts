@@ -10,6 +10,7 @@ import type { KubeObject } from "../../src/domain/object.ts"
 import type { Kube } from "../../src/kube/Kube.ts"
 import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
 import { eventually } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import {
   audit,
   auditCount,
@@ -470,7 +471,7 @@ describe("spec.force on a real API server", () => {
       template: { spec: { restartPolicy: "Never", containers: [{ name: "main", image }] } },
     },
   })
-  const verbs = async (name: string, since: number) =>
+  const verbs = async (name: string, since: AuditMark) =>
     (await audit({ userAgent: agent, namespace, name, since })).map(
       ({ verb, requestURI }) => `${verb}${requestURI.includes("dryRun=All") ? " (dry run)" : ""}`,
     )

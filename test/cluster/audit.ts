@@ -31,12 +31,16 @@ export interface AuditFilter {
   readonly namespace?: string
   readonly name?: string
   readonly user?: string
-  /** Only entries written after this mark (see `auditMark`). */
+  /** Only requests that the server received after this mark (see `auditMark`). */
   readonly since?: AuditMark
 }
 
-/** A position in the audit log: everything answered before it was taken lies before it. */
-export type AuditMark = number
+/** A moment, as a place in the log and as a time: everything answered before it lies before it. */
+export interface AuditMark {
+  readonly offset: number
+  /** Unix milliseconds: a request on its way at that moment is logged after it, and belongs before. */
+  readonly takenAt: number
+}
 
 interface RawEvent {
   readonly auditID: string
@@ -109,17 +113,22 @@ const matches = (found: AuditEntry, filter: AuditFilter): boolean => {
   )
 }
 
-/** The end of the log now. The server writes an entry before it ends the answer, so none is late. */
-export const auditMark = async (log: string): Promise<AuditMark> =>
+const endOf = (log: string): Promise<number> =>
   stat(log).then(
     ({ size }) => size,
     () => 0,
   )
 
+/** Now. The server writes an entry before it ends the answer, so none of an answered one is late. */
+export const auditMark = async (log: string): Promise<AuditMark> => ({
+  takenAt: Date.now(),
+  offset: await endOf(log),
+})
+
 /** The requests in the log that match, in the order of their answers, each one once. */
 export const readAudit = async (log: string, filter: AuditFilter = {}): Promise<AuditEntry[]> => {
-  const end = await auditMark(log)
-  const start = filter.since ?? 0
+  const end = await endOf(log)
+  const start = filter.since?.offset ?? 0
   if (end <= start) return []
   const found = new Map<string, AuditEntry>()
   const input = createReadStream(log, { start, end: end - 1, encoding: "utf8" })
@@ -127,6 +136,7 @@ export const readAudit = async (log: string, filter: AuditFilter = {}): Promise<
     const event = decode(line)
     if (event === undefined || isEndOfWatch(event)) continue
     const request = entry(event)
+    if (Date.parse(request.receivedAt) < (filter.since?.takenAt ?? 0)) continue
     if (matches(request, filter)) found.set(request.auditID, request)
   }
   return [...found.values()]

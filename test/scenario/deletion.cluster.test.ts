@@ -89,7 +89,7 @@ describe("a GitRepository that is deleted", () => {
   it("takes its objects along under Delete: last applied, first deleted, as its account", async () => {
     explainFailure(here)
     await account("owner", [...APPLY, "delete"])
-    const mark = cluster().hasAudit ? await markAudit() : 0
+    const mark = cluster().hasAudit ? await markAudit() : undefined
     await deleting(
       "takes",
       {

@@ -38,11 +38,11 @@ describe("a controller that stops and starts", () => {
     await here.git.waitForRequest((r) => r.repo === "calm" && r.command === "ls-refs")
     await here.controller.stop()
     const own = await audit({ userAgent: "nopea/", namespace: here.namespace, since: mark })
+    await here.controller.start()
     assert.deepEqual(
       own.filter(({ verb }) => !["get", "list", "watch"].includes(verb)).map((e) => e.verb),
       [],
     )
-    await here.controller.start()
   })
 
   it("asks once per kind, custom kinds too, and writes nothing when it comes back to an unchanged world", async (context) => {
@@ -63,9 +63,10 @@ describe("a controller that stops and starts", () => {
       const ended = (await startupSyncs("kinds")).slice(before)
       return ended.length > 0 ? ended : undefined
     })
-    assert.deepInclude(sync, { phase: "Synced", created: 0, configured: 0, deleted: 0, healed: 0 })
     await here.controller.stop()
     const all = await audit({ userAgent: "nopea/", since: mark })
+    await here.controller.start()
+    assert.deepInclude(sync, { phase: "Synced", created: 0, configured: 0, deleted: 0, healed: 0 })
     // Secrets are not watched: they are listed for each repository.
     const own = `nopea.io/repository=kinds,nopea.io/repository-namespace=${here.namespace}`
     const lists = all.filter(({ verb, requestURI }) => {
@@ -88,7 +89,6 @@ describe("a controller that stops and starts", () => {
       writes.map(({ verb, resource, name }) => `${verb} ${resource}/${name}`),
       [],
     )
-    await here.controller.start()
     await here.api.delete(repositoryKey(here.namespace, "kinds"))
     for (const key of remains) await here.api.delete(key)
   })
