@@ -32,7 +32,7 @@ export interface AuditFilter {
   readonly name?: string
   readonly user?: string
   /** Only requests that the server received after this mark (see `auditMark`). */
-  readonly since?: AuditMark
+  readonly since?: AuditMark | undefined
 }
 
 /** A moment, as a place in the log and as a time: everything answered before it lies before it. */

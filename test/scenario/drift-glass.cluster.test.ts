@@ -1,6 +1,7 @@
 // Break-glass: while a person works on an object, neither healing nor Git nor pruning touches it.
 import { assert, describe, it } from "vitest"
 import type { Json } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import {
   askedSince,
   containersOf,
@@ -16,7 +17,7 @@ import { configMap, configMapKey, world } from "./world.ts"
 const here = world()
 const SUSPEND = "nopea.io/suspend-heal"
 const REASON = "nopea.io/suspend-heal-reason"
-const written = async (one: Drifting, since: number) =>
+const written = async (one: Drifting, since: AuditMark) =>
   (await askedSince(since, { resource: "deployments", name: one.name })).writes
 const suspended = (count: number) => (status: Json) => status.suspendedCount === count
 const events = async (one: Drifting): Promise<ReadonlyArray<string>> =>

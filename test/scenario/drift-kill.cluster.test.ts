@@ -1,6 +1,7 @@
 // kill -9 right after an edit: the next process comes to the same verdict, and writes nothing that the policy forbids.
 import { assert, describe, it } from "vitest"
 import type { Json } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import {
   askedSince,
   containersOf,
@@ -18,7 +19,7 @@ const restart = async () => {
   await here.controller.kill()
   await here.controller.start()
 }
-const writesOf = async (one: Drifting, since: number) =>
+const writesOf = async (one: Drifting, since: AuditMark) =>
   (await askedSince(since, { resource: "deployments", name: one.name })).writes
 const rowsOf = ({ drift = [] }: Json) =>
   drift.map(({ type, path, manager, action }: Json) => [type, path, manager, action])

@@ -1,6 +1,7 @@
 // Drift in numbers: more objects than a status lists, a storm of edits, and nothing at all.
 import { assert, describe, it } from "vitest"
 import { eventually } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import { audit } from "../cluster/connect.ts"
 import { askedSince, Drifting, EDIT, markAudit } from "./drifting.ts"
 import { configMap, configMapKey, world } from "./world.ts"
@@ -92,7 +93,7 @@ describe("200 objects in which nothing changes", () => {
     await eventually("three reconciles", async () =>
       (await reconciles()) >= before + 3 ? true : undefined,
     )
-    const about = (mark: number) =>
+    const about = (mark: AuditMark) =>
       audit({ userAgent: "nopea/", resource: "configmaps", since: mark })
     assert.deepEqual(
       (await about(since)).map(({ verb, requestURI }) => `${verb} ${requestURI}`),

@@ -1,6 +1,7 @@
 // Grace periods, suspension and observation: when drift is put back, and when nothing is written at all.
 import { assert, describe, it } from "vitest"
 import type { Json } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import {
   askedSince,
   Drifting,
@@ -15,7 +16,7 @@ import { configMap, configMapKey, gitRepository, statusOf, world } from "./world
 
 const here = world()
 const ENV = "spec.template.spec.containers[name=main].env[name=LEVEL].value"
-const written = async (one: Drifting, since: number) =>
+const written = async (one: Drifting, since: AuditMark) =>
   (await askedSince(since, { resource: "deployments", name: one.name })).writes
 const rowOf = (status: Json, path: string): Json =>
   status.drift.find((row: Json) => row.path === path)

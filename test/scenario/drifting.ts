@@ -1,5 +1,6 @@
 // What drift scenarios do: one repository with one Deployment or ConfigMaps, edits by name, and a count of what was written.
 import type { Json, ObjectKey } from "../cluster/Api.ts"
+import type { AuditMark } from "../cluster/audit.ts"
 import { audit, markAudit } from "../cluster/connect.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
 import { explainFailure, gitRepository, repositoryKey, type World } from "./world.ts"
@@ -198,7 +199,7 @@ export interface Written {
 
 /** What controllers asked of the API server about objects of that resource since the mark. */
 export const askedSince = async (
-  since: number,
+  since: AuditMark,
   where: { readonly resource: string; readonly namespace?: string; readonly name?: string },
 ): Promise<Written> => {
   const all = await audit({ userAgent: "nopea/", since, ...where })

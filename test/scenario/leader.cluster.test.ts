@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, assert, beforeAll, describe, it, onTestFailed, vi } from "vitest"
 import { eventually, type Json } from "../cluster/Api.ts"
-import type { AuditEntry } from "../cluster/audit.ts"
+import type { AuditEntry, AuditMark } from "../cluster/audit.ts"
 import { audit, cluster, markAudit } from "../cluster/connect.ts"
 import { stall } from "../gitserver/failures.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
@@ -128,7 +128,10 @@ const pair = async (more: Parameters<typeof contender>[1] = {}) => {
 }
 
 /** All that `user` wrote, save the Lease; oldest first. */
-const writes = async ({ user }: Contender, since: number): Promise<ReadonlyArray<AuditEntry>> => {
+const writes = async (
+  { user }: Contender,
+  since: AuditMark,
+): Promise<ReadonlyArray<AuditEntry>> => {
   const entries = await audit({ user, since })
   return entries
     .filter(
@@ -141,7 +144,7 @@ const writes = async ({ user }: Contender, since: number): Promise<ReadonlyArray
 const assertOneWriter = async (
   first: Contender,
   second: Contender,
-  since: number,
+  since: AuditMark,
 ): Promise<void> => {
   const [before, after] = [await writes(first, since), await writes(second, since)]
   assert.isNotEmpty(before, `${first.user} wrote nothing`)

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import type { AuditMark } from "../cluster/audit.ts"
 import { audit, cluster, markAudit } from "../cluster/connect.ts"
 import {
   configMap,
@@ -29,7 +30,7 @@ spec:
 `
 
 /** Writes of the controller to objects of this namespace, other than status and events. */
-const writes = async (since: number): Promise<ReadonlyArray<string>> => {
+const writes = async (since: AuditMark): Promise<ReadonlyArray<string>> => {
   const entries = await audit({ userAgent: "nopea/", namespace: here.namespace, since })
   return entries
     .filter(({ verb }) => !["get", "list", "watch"].includes(verb))

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import type { AuditMark } from "../cluster/audit.ts"
 import { audit, cluster, markAudit } from "../cluster/connect.ts"
 import { stall } from "../gitserver/failures.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
@@ -29,7 +30,7 @@ const ownedBy = (name: string, owner: string) =>
   )
 
 /** Deletes of one ConfigMap since, by anybody. */
-const deletes = async (name: string, since: number): Promise<number> => {
+const deletes = async (name: string, since: AuditMark): Promise<number> => {
   const entries = await audit({ namespace: here.namespace, name, since })
   return entries.filter((e) => e.verb === "delete" && e.resource === "configmaps").length
 }
