@@ -8,6 +8,7 @@ import { baseOf, folderOf, isPure } from "./tree.ts"
 export const RANKS: Readonly<Record<string, number>> = {
   domain: 0,
   plan: 1,
+  health: 1,
   git: 2,
   render: 2,
   kube: 2,

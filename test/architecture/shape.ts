@@ -16,6 +16,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   domain: 1500,
   events: 1000,
   git: 2050,
+  health: 650,
   kube: 2200,
   metrics: 700,
   plan: 3350,
