@@ -1,5 +1,6 @@
 /** Four tables, keyed by `namespace/name`, that outlive workers and are rebuilt from Git and Kubernetes. */
 import { Context, Effect, Layer } from "effect"
+import type { SyncError } from "../domain/errors.ts"
 import type { ObjectKey } from "../domain/object.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
@@ -13,8 +14,8 @@ export interface Worked {
   readonly generation: number
   /** Nothing failed, waited or was held: the same commit needs no second look. */
   readonly clean: boolean
-  /** The Git server failed since: what it has now is not known. */
-  readonly stale: boolean
+  /** Why the Git server gave no answer since: what it has now is not known. */
+  readonly unasked?: SyncError
 }
 
 export interface Table<A> {

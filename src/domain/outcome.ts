@@ -1,6 +1,6 @@
 /** What one sync came to: everything that state, status, events and metrics are made from. */
 import type { ChangeSet } from "./change.ts"
-import type { Failure } from "./errors.ts"
+import type { Failure, SyncError } from "./errors.ts"
 import type { Commit } from "./source.ts"
 
 export interface SyncOutcome {
@@ -20,6 +20,8 @@ export interface SyncOutcome {
   readonly plan?: ReadonlyArray<{ readonly object: string; readonly action: string }>
   /** Milliseconds since the epoch: when drift has to be looked at again by itself. */
   readonly wakeAt?: number
+  /** Why Git gave no answer when it was asked last: nobody asked since, `commit` is what was known before. */
+  readonly unasked?: SyncError
 }
 
 /** It ended before it looked at objects, so it answers with none; an empty path is as quiet. */

@@ -86,7 +86,7 @@ export const withHistory = (
   const history = status.history ?? []
   const isNews =
     (outcome !== undefined && wroteAnything(outcome)) ||
-    history[0]?.phase !== entry.phase ||
-    history[0].commit !== entry.commit
+    (outcome?.unasked === undefined &&
+      (history[0]?.phase !== entry.phase || history[0].commit !== entry.commit))
   return isNews ? { ...status, history: [entry, ...history].slice(0, MAX_HISTORY) } : status
 }

@@ -147,6 +147,19 @@ const looked = (
   return withConditions(status, { Drifted: driftedNews(rows, outcome) }, at)
 }
 
+/** The cluster is kept as the commit known before says: what is said of Git stands. */
+const keptUp = (
+  known: RepositoryStatus,
+  outcome: SyncOutcome,
+  unasked: SyncError,
+  { retryIn }: SyncReport,
+  at: Moment,
+): RepositoryStatus => {
+  const failures = failureEntries([toFailure(unasked), ...outcome.failures])
+  const did = wroteAnything(outcome) ? { lastSyncTime: timeText(at.now) } : {}
+  return judged({ ...known, ...did, failures }, verdictOfError(unasked, retryIn), at)
+}
+
 const succeeded = (
   before: RepositoryStatus,
   outcome: SyncOutcome,
@@ -155,6 +168,7 @@ const succeeded = (
 ): RepositoryStatus => {
   const { commit, failures } = outcome
   const known = isUntouched(outcome) ? before : looked(before, outcome, at)
+  if (outcome.unasked !== undefined) return keptUp(known, outcome, outcome.unasked, report, at)
   const verdict = verdictOf(known, outcome, report)
   const isWhole = verdict.ready === "True" && !report.repository.spec.dryRun
   const hasMoved = isWhole && before.lastSyncedCommit !== commit.sha

@@ -1,11 +1,11 @@
 /** The spine: git -> render -> plan -> apply. It gathers and hands on; it never decides. */
-import { Clock, Duration, Effect, Layer } from "effect"
+import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache, type Worked } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import type { Live } from "../cache/Live.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
-import type { SyncError } from "../domain/errors.ts"
+import type { GitError, SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
@@ -18,7 +18,7 @@ import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
 import type { HashKey } from "./HashKey.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
-import { type Journey, sharedAnswer, timedOut } from "./journey.ts"
+import { answerOf, type Journey, sharedAnswer, timedOut, unaskedIn } from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
@@ -55,7 +55,8 @@ const make = (identityRules: IdentityRules) =>
       const { path } = repository.spec
       if (route.commit === "fetch") return yield* syncPushed(git, journey)
       if (route.commit === "ask") return yield* ask(journey)
-      if (request.trigger.kind === "drift" && before !== undefined) return before.commit
+      const isKnown = request.trigger.kind === "drift" || unaskedIn(journey) !== undefined
+      if (isKnown && before !== undefined) return before.commit
       return (yield* git.head(source)) ?? (yield* git.sync(source, path))
     })
 
@@ -126,10 +127,12 @@ const make = (identityRules: IdentityRules) =>
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan)
-      const outcome = outcomeOf({ repository, commit, rendered, plan, result, before })
+      const unasked = unaskedIn(journey)
+      const outcome = outcomeOf({ repository, commit, rendered, plan, result, before, unasked })
       const clean = outcome.failures.length === 0
       const generation = repository.metadata.generation ?? 0
-      yield* cache.commits.set(key, { commit, generation, clean, stale: false })
+      const still = unasked === undefined ? {} : { unasked }
+      yield* cache.commits.set(key, { commit, generation, clean, ...still })
       return outcome
     })
 
@@ -145,7 +148,7 @@ const make = (identityRules: IdentityRules) =>
       const startedAt = yield* elapsedMillis
       yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       const before = yield* cache.commits.get(key)
-      const route = routeOf(trigger, before?.stale !== false)
+      const route = routeOf(trigger, answerOf(before, repository))
       yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const source = yield* credentials.source(repository, route.renewCredentials)
@@ -159,15 +162,24 @@ const make = (identityRules: IdentityRules) =>
         before,
         startedAt,
       }
-      const commit = yield* commitOf(journey).pipe(Effect.onError(() => markStale(key, before)))
+      const commit = yield* commitOf(journey).pipe(
+        Effect.onError((cause) => markUnasked(journey, cause)),
+      )
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
-      if (before?.stale === true) yield* cache.commits.set(key, { ...before, stale: false })
+      const { unasked, ...answered } = before ?? {}
+      if (before && unasked) yield* cache.commits.set(key, answered as Worked)
       return untouched(commit)
     }, Effect.scoped)
 
     /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */
-    const markStale = (key: string, before: Worked | undefined): Effect.Effect<void> =>
-      before === undefined ? Effect.void : cache.commits.set(key, { ...before, stale: true })
+    const markUnasked = (
+      { key, before, repository }: Journey,
+      cause: Cause.Cause<GitError>,
+    ): Effect.Effect<void> => {
+      const error = Cause.findErrorOption(cause)
+      const unasked = error._tag === "Some" ? error.value : timedOut(repository)
+      return before === undefined ? Effect.void : cache.commits.set(key, { ...before, unasked })
+    }
 
     return Syncer.of({
       run: (request): Effect.Effect<SyncOutcome, SyncError> =>

@@ -1,7 +1,7 @@
 /** One sync on its way: what its stages read, and what follows from that. Pure. */
 import { Duration } from "effect"
 import type { Worked } from "../cache/Cache.ts"
-import { SyncTimeout } from "../domain/errors.ts"
+import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
@@ -9,7 +9,7 @@ import type { Others } from "../plan/claims.ts"
 import { driftKey, type Memory, NO_EVIDENCE } from "../plan/evidence.ts"
 import type { Rules } from "../plan/step.ts"
 import type { Identity } from "./identity.ts"
-import type { Route } from "./route.ts"
+import type { ANSWERS, Route } from "./route.ts"
 import type { SyncRequest } from "./Syncer.ts"
 
 export interface Journey {
@@ -23,6 +23,20 @@ export interface Journey {
   /** In milliseconds that only go forward: nothing that it saw of Git is older. */
   readonly startedAt: number
 }
+
+/** What Git said last, as far as it is about this very spec. */
+export const answerOf = (
+  before: Worked | undefined,
+  { metadata }: GitRepository,
+): (typeof ANSWERS)[number] => {
+  if (before === undefined) return "nothing"
+  if (before.unasked === undefined) return "commit"
+  return before.generation === (metadata.generation ?? 0) ? "silence" : "nothing"
+}
+
+/** Why this sync knows no more of Git than the one before it; `undefined`: it asked, or nothing speaks against it. */
+export const unaskedIn = ({ route, before }: Journey): SyncError | undefined =>
+  route.commit === "mirror" ? before?.unasked : undefined
 
 /** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */
 export const sharedAnswer = ({ spec }: GitRepository): Duration.Duration =>

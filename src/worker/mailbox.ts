@@ -1,6 +1,6 @@
 /** The slots of a mailbox as values: one per kind of trigger, taken by priority; one sync serves all it covers. */
 import { TRIGGER_KINDS, type Trigger, type TriggerKind } from "../domain/trigger.ts"
-import { type Route, routeOf } from "./route.ts"
+import { ANSWERS, type Route, routeOf } from "./route.ts"
 
 /** Callers that may wait for one sync; more are refused. */
 export const MAX_REPLIES = 64
@@ -35,11 +35,9 @@ const includes = (all: Route, part: Route): boolean =>
   (!all.mayEndEarly || part.mayEndEarly) &&
   (all.renewCredentials || !part.renewCredentials)
 
-/** A sync for `kind` does all that one for `other` would, in any state of the mirror. */
+/** A sync for `kind` does all that one for `other` would, whatever Git said last. */
 export const covers = (kind: TriggerKind, other: TriggerKind): boolean =>
-  [true, false].every((stale) =>
-    includes(routeOf({ kind }, stale), routeOf({ kind: other }, stale)),
-  )
+  ANSWERS.every((answer) => includes(routeOf({ kind }, answer), routeOf({ kind: other }, answer)))
 
 const first = (a: TriggerKind, b: TriggerKind): TriggerKind =>
   ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b

@@ -1,6 +1,7 @@
 /** From what a sync did to what is told of it. */
 import type { Worked } from "../cache/Cache.ts"
 import { type ChangeSet, failuresOf } from "../domain/change.ts"
+import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
@@ -18,6 +19,7 @@ export interface Done {
   }
   /** The sync before this one. */
   readonly before: Worked | undefined
+  readonly unasked: SyncError | undefined
 }
 
 const QUIET = new Set(["unchanged", "skipped", "held"])
@@ -32,8 +34,16 @@ const isNothing = ({ before, commit, repository, result }: Done, failed: boolean
   before.generation === repository.metadata.generation &&
   result.changes.every(({ action }) => QUIET.has(action))
 
-const wakeAt = (changes: ChangeSet): Pick<SyncOutcome, "wakeAt"> => {
+/** Between two tries at what failed while the retry is Git's: milliseconds. */
+const AGAIN = 10_000
+
+const wakeAt = (
+  { result: { changes }, plan, unasked }: Done,
+  failures: SyncOutcome["failures"],
+): Pick<SyncOutcome, "wakeAt"> => {
   const times = changes.flatMap(({ until }) => until ?? [])
+  const mayPass = failures.some(({ disposition }) => disposition !== "stall")
+  if (unasked !== undefined && mayPass) times.push(plan.rules.now + AGAIN)
   return times.length === 0 ? {} : { wakeAt: Math.min(...times) }
 }
 
@@ -49,7 +59,8 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     resourceCount: rendered.objects.length,
     appliedCount: result.changes.filter(({ action }) => AS_GIT_SAYS.has(action)).length,
     inventoryKinds: result.inventoryKinds,
-    ...wakeAt(result.changes),
+    ...wakeAt(done, failures),
+    ...(done.unasked === undefined ? {} : { unasked: done.unasked }),
     ...(repository.spec.dryRun ? { plan: describePlan(plan) } : {}),
   }
 }

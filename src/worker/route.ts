@@ -17,8 +17,14 @@ export interface Route {
   readonly renewCredentials: boolean
 }
 
-/** `stale`: the last attempt never got a commit from the Git server. */
-export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
+/**
+ * What the Git server said last about this spec: a commit; since then no answer; or nothing at all yet. Without an
+ * answer the cluster is kept as the commit known before says.
+ */
+export const ANSWERS = ["commit", "silence", "nothing"] as const
+
+export const routeOf = ({ kind }: Trigger, answer: (typeof ANSWERS)[number]): Route => {
+  const stale = answer !== "commit"
   switch (kind) {
     case "webhook":
     case "claim":
@@ -41,10 +47,10 @@ export const routeOf = ({ kind }: Trigger, stale: boolean): Route => {
     case "drift":
     case "reconcile":
       return {
-        commit: stale ? "ask" : "mirror",
+        commit: answer === "nothing" ? "ask" : "mirror",
         freshness: kind === "reconcile" ? "fresh" : "known",
         mayEndEarly: false,
-        renewCredentials: stale,
+        renewCredentials: answer === "nothing",
       }
   }
 }

@@ -49,6 +49,9 @@ const MAX_RETRY_AFTER = 60 * 60 * 1000
 /** Somebody asked anew: the count of attempts starts over. */
 const FRESH: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
 
+/** They may go without an answer of Git, so they do not bring the next question forward. */
+const LOOKS: ReadonlySet<TriggerKind> = new Set(["drift", "reconcile"])
+
 /** Whole milliseconds: timers know no parts of them. */
 const jitter = (delay: number, random: number): number => Math.round(delay * (0.9 + 0.2 * random))
 
@@ -86,19 +89,27 @@ const troubleIn = (outcome: Result.Result<SyncOutcome, SyncError>): Trouble | un
 
 /** It ended before it looked at what is to be retried. */
 const sawNothing = ({ trigger, outcome }: WorkerEvent & { type: "finished" }): boolean =>
-  routeOf({ kind: trigger }, false).mayEndEarly &&
+  routeOf({ kind: trigger }, "commit").mayEndEarly &&
   Result.isSuccess(outcome) &&
   outcome.success.result === "nothing"
+
+/** Whatever it did, the question that Git did not answer is still to be asked. */
+const isUnasked = ({ outcome }: WorkerEvent & { type: "finished" }): boolean =>
+  Result.isSuccess(outcome) && outcome.success.unasked !== undefined
 
 const finished = (state: WorkerState, event: WorkerEvent & { type: "finished" }): Step => {
   const { trigger, now, random } = event
   if (state.phase === "suspended") return { state, action: "rest" }
   const trouble = troubleIn(event.outcome)
-  if (trouble === undefined && state.phase === "retrying" && sawNothing(event))
+  const isOpen = isUnasked(event) || (trouble === undefined && sawNothing(event))
+  if (isOpen && state.phase === "retrying")
     return { state, action: "rest", retryIn: Math.max(state.retryAt - now, 0) }
+  if (isUnasked(event)) return { state, action: "rest" }
   if (trouble === undefined) return { state: IDLE, action: "rest" }
   const attempt = state.phase === "retrying" && !FRESH.has(trigger) ? state.attempt + 1 : 1
-  const retryIn = Math.max(trouble.delay(attempt, random), trouble.atLeast)
+  const isLook = state.phase === "retrying" && LOOKS.has(trigger)
+  const pending = isLook ? state.retryAt - now : 0
+  const retryIn = Math.max(trouble.delay(attempt, random), trouble.atLeast, pending)
   return { state: { phase: "retrying", attempt, retryAt: now + retryIn }, action: "rest", retryIn }
 }
 

@@ -230,6 +230,27 @@ describe("the commits", () => {
   })
 })
 
+describe("while Git cannot be asked", () => {
+  const DOWN = heard(gitError(), SYNCED, { retryIn: 1000 })
+  const unasked = (changes: string) => outcome("a", changes, { unasked: gitError() })
+
+  it("a heal is told, and what Git last answered stands", () => {
+    const next = heard(unasked("healed web, failed job"), DOWN, { retryIn: 500 })
+    expect(gist(next)).toBe(gist({ ...DOWN, conditions: next.conditions ?? [] }))
+    expect(ready(next)).toBe(ready(DOWN))
+    expect(next.conditions).toEqual(DOWN.conditions)
+    expect(next.failures?.map(({ code }) => code)).toEqual([gitError().code, "NOPEA-A004"])
+    expect(next.history?.[0]).toMatchObject({ phase: "Failed", healed: 1 })
+    expect(next.lastSyncedCommit).toBe(DOWN.lastSyncedCommit)
+  })
+
+  it("a look that finds nothing writes nothing, and Git's answer clears it", () => {
+    const next = heard(unasked("unchanged web, unchanged api"), DOWN, { retryIn: 500 })
+    expect(next).toEqual(DOWN)
+    expect(gist(heard(outcome("a", "unchanged web, unchanged api"), next))).toBe(gist(SYNCED))
+  })
+})
+
 describe("quiet", () => {
   const later = { at: START + 3_600_000 }
   it.each<[string, RepositoryStatus, SyncOutcome | SyncError, Told]>([

@@ -87,6 +87,55 @@ describe("a sync", () => {
     }).pipe(Effect.provide(world.layer))
   })
 
+  it.effect(
+    "while Git cannot be reached drift is healed, Git is not asked, and that stays said",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const { git, kube, repository } = yield* given(world, "cut")
+        git.commit({ "a.yaml": configMap("a") })
+        yield* sync(repository, "startup")
+        git.fail({ kind: "error", fault: "unreachable" })
+        yield* TestClock.adjust("1 minute")
+        const [code = ""] = told(yield* sync(repository, "poll"))
+        assert.match(code, /^NOPEA-G/u)
+        for (const trigger of ["drift", "reconcile"] as const) {
+          kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+          yield* TestClock.adjust("1 second")
+          const asked = world.git.calls.length
+          const result = yield* sync(repository, trigger)
+          assert.deepStrictEqual(told(result), ["healed ConfigMap/apps/a"])
+          assert.strictEqual(Result.getOrThrow(result).unasked?.code, code)
+          assert.strictEqual(world.git.calls.length, asked)
+        }
+        assert.deepStrictEqual(told(yield* sync(repository, "retry")), [code])
+        git.recover()
+        git.commit({ "a.yaml": configMap("a", "y") })
+        const after = yield* sync(repository, "retry")
+        assert.deepStrictEqual(told(after), ["configured ConfigMap/apps/a"])
+        assert.isUndefined(Result.getOrThrow(after).unasked)
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
+
+  it.effect(
+    "a spec that Git was not asked for yet is not carried out with a commit of before",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const { git, kube, repository } = yield* given(world, "respecced", { path: "one" })
+        git.commit({ "one/a.yaml": configMap("a"), "two/b.yaml": configMap("b") })
+        yield* sync(repository, "startup")
+        git.fail({ kind: "error", fault: "unreachable" })
+        const spec = { ...repository.spec, path: "two" }
+        const second = { ...repository, metadata: { ...repository.metadata, generation: 2 }, spec }
+        assert.match(told(yield* sync(second, "specChanged"))[0] ?? "", /^NOPEA-G/u)
+        assert.match(told(yield* sync(second, "drift"))[0] ?? "", /^NOPEA-G/u)
+        assert.isDefined(find(kube, "a"))
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
+
   it.effect("what somebody deleted stays deleted under healPolicy manual, and is said so", () => {
     const world = syncs()
     return Effect.gen(function* () {

@@ -84,9 +84,9 @@ describe("covers", () => {
     ["claim", ["claim", "webhook"]],
     ["specChanged", ["claim", "drift", "poll", "retry", "specChanged", "webhook"]],
     ["poll", ["poll"]],
-    ["drift", ["drift", "retry"]],
+    ["drift", ["drift"]],
     ["retry", ["drift", "retry"]],
-    ["reconcile", ["drift", "reconcile", "retry"]],
+    ["reconcile", ["drift", "reconcile"]],
     ["startup", ["drift", "poll", "reconcile", "retry", "startup"]],
   ] as const)("a sync for %s serves exactly %j", (kind, covered) => {
     const found = TRIGGER_KINDS.filter((other) => covers(kind, other))

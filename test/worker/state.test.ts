@@ -153,6 +153,23 @@ describe("retry", () => {
   })
 })
 
+describe("while Git cannot be asked", () => {
+  const UNASKED = Result.succeed(outcome({ unasked: gitError(), failures: [failure("retry")] }))
+  const { state, retryIn } = finish(IDLE, GIT_DOWN, "poll")
+
+  it("what was healed from the commit known before leaves the retry as it was", () => {
+    const next = finish(state, UNASKED, "drift", 400)
+    assert.deepStrictEqual(next, { state, action: "rest", retryIn: (retryIn ?? 0) - 400 })
+    assert.deepStrictEqual(finish(IDLE, UNASKED, "drift"), { state: IDLE, action: "rest" })
+  })
+
+  it("what fails meanwhile does not bring the server a question earlier", () => {
+    const away = finish(IDLE, Result.fail(gitError(90_000)), "poll").state
+    const next = finish(away, API_DOWN, "drift", 1000)
+    assert.strictEqual(next.retryIn, 89_000)
+  })
+})
+
 describe("suspension", () => {
   it("never runs, is told once, and ends with the first trigger after it", () => {
     fc.assert(
