@@ -12,6 +12,7 @@ import * as Finalizer from "./controller/Finalizer.ts"
 import * as Leader from "./controller/Leader.ts"
 import * as LiveIndex from "./controller/LiveIndex.ts"
 import type { ConfigError, GitError } from "./domain/errors.ts"
+import { TracesOn } from "./domain/Tracing.ts"
 import * as Delivery from "./events/Delivery.ts"
 import * as Hearing from "./events/Hearing.ts"
 import { sinksOf } from "./events/sinks.ts"
@@ -157,10 +158,13 @@ const watchingLayer = (config: Config): Layer.Layer<never, ConfigError> => {
       Delivery.layer({ sinks, drain }),
     ),
   )
-  return Layer.mergeAll(
+  const tracing = Layer.merge(
     MeasuredTracer.layer.pipe(Layer.provide(Traces.layer(config))),
+    Layer.succeed(TracesOn, config.otlpEndpoint !== ""),
+  )
+  return Layer.mergeAll(
     Process.layer,
-    Hearing.layer(config).pipe(Layer.provide(delivery)),
+    Hearing.layer(config).pipe(Layer.provide(delivery), Layer.provideMerge(tracing)),
   ).pipe(Layer.provideMerge(Layer.sync(Metrics, () => new Registry())))
 }
 

@@ -1,4 +1,5 @@
 /** Why a sync runs. A trigger is a reason, not a request with content: the worker reads the newest spec. */
+import type { TraceContext } from "./trace.ts"
 
 /**
  * In order of priority: the first waiting one goes first. `claim`: another repository asks whether this one wants an
@@ -21,4 +22,6 @@ export interface Trigger {
   readonly kind: TriggerKind
   /** Hint of a webhook: the commit that was pushed. */
   readonly commit?: string
+  /** Of the webhooks that asked: the sync goes on with the first one's trace and is linked to the others. */
+  readonly traces?: ReadonlyArray<TraceContext>
 }

@@ -5,6 +5,8 @@
 import { type Cause, Context, Effect, Latch, Layer, Random, Redacted } from "effect"
 import { describeCrash } from "../domain/crash.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
+import { currentTrace, follow } from "../domain/Tracing.ts"
+import type { TraceContext } from "../domain/trace.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 import type { Registry } from "../metrics/registry.ts"
 import { type Send, send } from "../report/Sending.ts"
@@ -22,7 +24,7 @@ const QUIET = 60_000
 export class Delivery extends Context.Service<
   Delivery,
   {
-    /** Returns at once. */
+    /** Returns at once. It is delivered as a part of the trace under way. */
     readonly offer: (message: Message) => Effect.Effect<void>
     readonly hasSinks: boolean
   }
@@ -30,6 +32,7 @@ export class Delivery extends Context.Service<
 
 interface Waiting extends Message {
   readonly since: number
+  readonly trace: TraceContext | undefined
 }
 
 interface Lane {
@@ -185,14 +188,15 @@ const run = (parts: Parts, lane: Lane): Effect.Effect<never> =>
       lane.idle.openUnsafe()
       return yield* lane.waiting.await
     }
-    yield* Effect.catchCause(persist(parts, lane, message), (cause) => crashed(parts, lane, cause))
+    const delivered = follow(persist(parts, lane, message), message.trace)
+    yield* Effect.catchCause(delivered, (cause) => crashed(parts, lane, cause))
     if (lane.queue[0] === message) lane.queue.shift()
   }).pipe(Effect.forever)
 
 const offerTo = Effect.fnUntraced(function* (parts: Parts, lane: Lane, message: Message) {
   if (lane.isGone) return yield* drop(parts, lane, WHY.gone)
   if (lane.queue.length >= MAX_WAITING) return yield* drop(parts, lane, WHY.full)
-  lane.queue.push({ ...message, since: yield* elapsedMillis })
+  lane.queue.push({ ...message, since: yield* elapsedMillis, trace: yield* currentTrace })
   lane.idle.closeUnsafe()
   lane.waiting.openUnsafe()
 })

@@ -1,6 +1,8 @@
 /** Delivers notifications of new drift: at once or a little later, in order for each GitRepository, never in a sync's way. */
 import { Context, Effect, FiberSet, Layer, Random, Semaphore } from "effect"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
+import { currentTrace, follow } from "../domain/Tracing.ts"
+import type { TraceContext } from "../domain/trace.ts"
 import { Kube, type ResourceType } from "../kube/Kube.ts"
 import {
   bodyOf,
@@ -53,6 +55,8 @@ interface Job {
   readonly repository: GitRepository
   readonly body: string
   readonly failed: Undeliverable
+  /** Of the sync that it comes of. */
+  readonly trace: TraceContext | undefined
 }
 
 const tell = ({ repository }: Pick<Job, "repository">, { code, reason, fix }: Undelivered) =>
@@ -100,7 +104,9 @@ const make = (send: Post) =>
       )
 
     const deliver = (job: Job): Effect.Effect<void> =>
-      Effect.catch(persist(job), (why) => Effect.andThen(tell(job, why), job.failed(why)))
+      Effect.catch(follow(Effect.withSpan(persist(job), "Notifier.deliver"), job.trace), (why) =>
+        Effect.andThen(tell(job, why), job.failed(why)),
+      )
 
     /** Ends with its queue: taking the last job and closing the queue is one step. */
     const drain = (uid: string, queue: Array<Job>) =>
@@ -110,7 +116,6 @@ const make = (send: Post) =>
       }).pipe(
         Effect.tapCause((cause) => Effect.logError("notifier crashed", cause)),
         Effect.onError(() => Effect.sync(() => queues.delete(uid))),
-        Effect.withSpan("Notifier.deliver"),
       )
 
     const enqueue = (uid: string, job: Job): Undelivered | undefined => {
@@ -128,11 +133,11 @@ const make = (send: Post) =>
 
     return Notifier.of({
       send: (repository, { commit, drift }, failed) =>
-        Effect.suspend(() => {
+        Effect.flatMap(currentTrace, (trace) => {
           const { namespace, name, uid } = repository.metadata
           const { url } = repository.spec
           const body = bodyOf({ repository: { namespace, name, url }, commit, drift })
-          const refused = enqueue(uid, { repository, body, failed })
+          const refused = enqueue(uid, { repository, body, failed, trace })
           return refused === undefined ? Effect.void : tell({ repository }, refused)
         }),
     })

@@ -7,6 +7,8 @@ import { lookup } from "node:dns"
 import { BlockList, isIP, type LookupFunction } from "node:net"
 import { Clock, Data, Duration, Effect } from "effect"
 import { Client, type Dispatcher } from "undici"
+import { currentTrace } from "../domain/Tracing.ts"
+import { traceHeaders } from "../domain/trace.ts"
 import { retryAfterOf } from "../kube/response.ts"
 import { VERSION } from "../version.ts"
 
@@ -125,11 +127,12 @@ const literal = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/u, "
 
 /** `resolve`: how names become addresses. */
 export const sendingBy = (resolve: LookupFunction): Send =>
-  Effect.fn("Sending.send")(function* (sending) {
+  Effect.fn("Sending.send", { kind: "client" })(function* (sending) {
     const address = literal(sending.url)
     if (isIP(address) !== 0 && isForbidden(address)) return yield* notAllowed()
+    const headers = { ...traceHeaders(yield* currentTrace), ...sending.headers }
     const { status, retryAfter } = yield* Effect.flatMap(open(sending, resolve), (client) =>
-      exchange(client, sending),
+      exchange(client, { ...sending, headers }),
     ).pipe(
       Effect.scoped,
       Effect.timeoutOrElse({

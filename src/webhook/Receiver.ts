@@ -1,6 +1,7 @@
 /** One delivery from its headers to the workers it concerns: proof first, then the body, then a trigger each. */
 import { Clock, Effect, Result } from "effect"
 import type { GitRepository } from "../domain/repository.ts"
+import { traceOf } from "../domain/trace.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { Supervisor } from "../supervisor/Supervisor.ts"
 import { type Answer, gently, ignored, queued, REFUSALS } from "./answer.ts"
@@ -134,7 +135,9 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
 
   const send = Effect.fnUntraced(function* (delivery: Delivery, { key, commit }: Concerned) {
     const hint = commit === undefined ? {} : { commit }
-    const isTaken = yield* supervisor.send(key, { kind: "webhook", ...hint })
+    const trace = traceOf(delivery.headers)
+    const traces = trace === undefined ? {} : { traces: [trace] }
+    const isTaken = yield* supervisor.send(key, { kind: "webhook", ...hint, ...traces })
     const fields = { repository: key, provider: delivery.name, ...hint }
     if (isTaken) yield* Effect.logInfo("webhook: sync asked for").pipe(Effect.annotateLogs(fields))
     return isTaken
@@ -181,16 +184,18 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     return delivery
   })
 
-  const receive: Receive = Effect.fn("Receiver.receive")(function* (incoming) {
+  const receive = Effect.fn("Receiver.receive", { kind: "server" })(function* (incoming: Incoming) {
     const route = routeOf(incoming.path)
-    if (route === undefined) return { status: 404, reason: "no such route" }
+    if (route === undefined) return { status: 404, reason: "no such route" } satisfies Answer
     const answered = Effect.gen(function* () {
       const delivery = yield* deliveryOf(incoming, route)
       const payload = yield* prove(delivery)
       const answer = yield* serve(delivery, payload).pipe(Effect.catch(Effect.succeed))
       return gently(answer, delivery.provider.isTouchy)
     })
-    return yield* Effect.catch(answered, Effect.succeed)
+    const answer = yield* Effect.catch(answered, Effect.succeed)
+    yield* Effect.annotateCurrentSpan({ status: answer.status })
+    return answer
   })
   return receive
 })

@@ -2,6 +2,7 @@
 import { Clock, Duration, Effect, Random, Result } from "effect"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { GitRepository } from "../domain/repository.ts"
+import { follow, link } from "../domain/Tracing.ts"
 import type { Trigger } from "../domain/trigger.ts"
 import { ulid } from "../domain/ulid.ts"
 import { Reporter } from "../report/Reporter.ts"
@@ -66,6 +67,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
     const syncId = ulid(startedAt, [yield* Random.next, yield* Random.next])
     handle.begin({ trigger, syncId, startedAt })
     yield* Effect.annotateCurrentSpan({ repository: handle.key, trigger: trigger.kind, syncId })
+    yield* link(trigger.traces?.slice(1) ?? [])
     const request: SyncRequest = { repository, trigger, syncId }
     yield* tellFirst(request)
     const outcome = yield* syncer
@@ -87,7 +89,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   const serve = Effect.fnUntraced(function* ({ trigger }: Request<Reply>) {
     const { repository } = handle
     const { action } = advance({ type: "taken", suspended: isSuspended(repository) })
-    if (action === "run") return yield* sync(repository, trigger)
+    if (action === "run") return yield* follow(sync(repository, trigger), trigger.traces?.[0])
     if (action === "tellSuspended") yield* reporter.suspended(repository)
     const answer: Answer = Result.fail(
       new SyncRefused({ repository: handle.key, why: "suspended" }),

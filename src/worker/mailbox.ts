@@ -1,4 +1,5 @@
 /** The slots of a mailbox as values: one per kind of trigger, taken by priority; one sync serves all it covers. */
+import { MAX_TRACES } from "../domain/trace.ts"
 import { TRIGGER_KINDS, type Trigger, type TriggerKind } from "../domain/trigger.ts"
 import { ANSWERS, type Route, routeOf } from "./route.ts"
 
@@ -42,13 +43,16 @@ export const covers = (kind: TriggerKind, other: TriggerKind): boolean =>
 const first = (a: TriggerKind, b: TriggerKind): TriggerKind =>
   ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b
 
-/** Two requests as one: the higher priority, the newest commit, every reply. */
+/** Two requests as one: the higher priority, the newest commit, every reply, the first traces. */
 export const coalesce = <R>(earlier: Request<R>, later: Request<R>): Request<R> => {
   const commit = later.trigger.commit ?? earlier.trigger.commit
+  const both = [...(earlier.trigger.traces ?? []), ...(later.trigger.traces ?? [])]
+  const traces = [...new Set(both)].slice(0, MAX_TRACES)
   return {
     trigger: {
       kind: first(earlier.trigger.kind, later.trigger.kind),
       ...(commit === undefined ? {} : { commit }),
+      ...(traces.length === 0 ? {} : { traces }),
     },
     replies: [...new Set([...earlier.replies, ...later.replies])].slice(0, MAX_REPLIES),
   }

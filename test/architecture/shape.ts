@@ -13,7 +13,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   cache: 300,
   cli: 1200,
   controller: 1950,
-  domain: 1500,
+  domain: 1600,
   events: 1000,
   git: 2050,
   health: 650,
@@ -23,7 +23,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   render: 1550,
   report: 2100,
   supervisor: 400,
-  webhook: 1150,
+  webhook: 1200,
   worker: 1650,
 }
 
@@ -56,10 +56,10 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1151) }, /src\/webhook: 1151 lines, more than 1150/],
+      [{ "src/webhook/x.ts": repeated("//", 1201) }, /src\/webhook: 1201 lines, more than 1200/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
-    good: [{ "src/webhook/x.ts": repeated("//", 1150), "src/cli/x.ts": "//" }],
+    good: [{ "src/webhook/x.ts": repeated("//", 1200), "src/cli/x.ts": "//" }],
   },
   {
     name: `a function has at most ${FUNCTION_LINES} lines of its own`,

@@ -1,11 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Exit, Layer, Logger, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { currentTrace } from "../../src/domain/Tracing.ts"
 import * as DeliveryLive from "../../src/events/Delivery.ts"
 import { pauseOf, type Sink, sinksOf, verdictOf } from "../../src/events/sinks.ts"
 import { Metrics } from "../../src/metrics/Metrics.ts"
 import { Registry } from "../../src/metrics/registry.ts"
 import { type Answer, type Send, type Sending, Unsent } from "../../src/report/Sending.ts"
+import { recorded } from "../layers/Spans.ts"
 import { sumOf } from "../metrics/parse.ts"
 
 const { Delivery, MAX_WAITING } = DeliveryLive
@@ -66,6 +68,26 @@ describe("delivery", () => {
       yield* world.close
     }),
   )
+
+  it.effect("belongs to the trace of what offered it, however late it is", () => {
+    const { layer, named } = recorded()
+    return Effect.gen(function* () {
+      const traces: Array<string | undefined> = []
+      const world = yield* given((_, nth) =>
+        Effect.flatMap(currentTrace, (trace) => {
+          traces.push(trace?.traceId)
+          return nth === 1 ? silence : answer(202)
+        }),
+      )
+      yield* world.offer("1").pipe(Effect.withSpan("a"))
+      yield* world.offer("2").pipe(Effect.withSpan("b"))
+      yield* TestClock.adjust("1 minute")
+      const [a, b] = ["a", "b"].map((name) => named(name)[0]?.traceId)
+      assert.isDefined(a && b)
+      assert.deepStrictEqual(traces, [a, a, b])
+      yield* world.close
+    }).pipe(Effect.provide(layer))
+  })
 
   it.effect(
     "is tried again with longer and longer pauses, the very same message, and given up",

@@ -3,12 +3,14 @@ import { Effect, Layer, Logger, Random, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
 import type { GitRepository } from "../../src/domain/repository.ts"
+import { currentTrace } from "../../src/domain/Tracing.ts"
 import { Kube } from "../../src/kube/Kube.ts"
 import { layerOf, Notifier } from "../../src/report/Notifier.ts"
 import { noAnswer, type Undelivered } from "../../src/report/notification.ts"
 import type { Post } from "../../src/report/Posting.ts"
 import { repository } from "../domain/repositories.ts"
 import * as KubeMemory from "../layers/KubeMemory.ts"
+import { recorded } from "../layers/Spans.ts"
 import { sha } from "./reports.ts"
 
 const text = (value: string) => Buffer.from(value).toString("base64")
@@ -108,6 +110,21 @@ describe("a notification", () => {
       }),
     ),
   )
+
+  it.effect("belongs to the trace of the sync that it comes of", () => {
+    const { layer, named } = recorded()
+    return world(({ send, script }) =>
+      Effect.gen(function* () {
+        const traces: Array<string | undefined> = []
+        script.post = () => Effect.map(currentTrace, (trace) => void traces.push(trace?.traceId))
+        yield* send("a").pipe(Effect.withSpan("a"))
+        yield* send("b").pipe(Effect.withSpan("b"))
+        yield* TestClock.adjust(0)
+        expect(traces).toEqual(["a", "b"].map((name) => named(name)[0]?.traceId))
+        expect(new Set(traces).size).toBe(2)
+      }),
+    ).pipe(Effect.provide(layer))
+  })
 
   it.effect("is tried five times, more and more seldom, and then given up", () =>
     world(({ send, script, posts, failed, logged }) =>

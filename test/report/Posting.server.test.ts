@@ -4,8 +4,10 @@ import { it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
+import { follow } from "../../src/domain/Tracing.ts"
 import type { Undelivered } from "../../src/report/notification.ts"
 import { post, postingBy } from "../../src/report/Posting.ts"
+import { recorded } from "../layers/Spans.ts"
 import { type Answer, receiver } from "./Receiver.ts"
 
 const status =
@@ -47,6 +49,26 @@ describe("a post", () => {
       const { seen, url } = yield* receiver(status(200))
       yield* post({ url: url("/") }, "{}")
       expect(seen[0]?.headers.authorization).toBeUndefined()
+    }),
+  )
+
+  it.live("names the trace that it belongs to, where traces are on", () =>
+    Effect.gen(function* () {
+      const { layer, named } = recorded()
+      const { seen, url } = yield* receiver(status(200))
+      yield* post({ url: url("/") }, "{}")
+      const theirs = {
+        traceId: "a".repeat(32),
+        spanId: "b".repeat(16),
+        sampled: true,
+        state: "k=v",
+      }
+      yield* follow(post({ url: url("/") }, "{}"), theirs).pipe(Effect.provide(layer))
+      const [sent] = named("Sending.send")
+      expect(seen.map(({ headers }) => [headers["traceparent"], headers["tracestate"]])).toEqual([
+        [undefined, undefined],
+        [`00-${theirs.traceId}-${sent?.spanId}-01`, "k=v"],
+      ])
     }),
   )
 

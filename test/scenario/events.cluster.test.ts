@@ -5,6 +5,7 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { eventually, type Json } from "../cluster/Api.ts"
 import { type Checked, checkDelivery } from "../events/schema.ts"
 import { parse, sumOf } from "../metrics/parse.ts"
+import { build, SAMPLES } from "../webhook/deliveries.ts"
 import {
   configMap,
   configMapKey,
@@ -65,6 +66,8 @@ class Sinks {
 
 const sinks = new Sinks()
 const env: Record<string, string> = { NOPEA_CLUSTER_NAME: "prod", NOPEA_CDEVENTS_TOKEN: "s3cret" }
+const HOOK_SECRET = "in-the-environment"
+env["NOPEA_WEBHOOK_SECRET"] = HOOK_SECRET
 beforeAll(async () => {
   await sinks.start()
   env["NOPEA_CDEVENTS_SINKS"] = `${sinks.url("/events")},${sinks.url("/again")}`
@@ -187,6 +190,8 @@ describe("CDEvents", () => {
 interface Span {
   readonly name: string
   readonly traceId: string
+  readonly spanId: string
+  readonly parentSpanId?: string
   readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: Json }>
 }
 const spans = (): ReadonlyArray<Span> =>
@@ -228,5 +233,69 @@ describe("traces", () => {
       "Reporter.finished",
     ])
       assert.include(names, name)
+  })
+
+  it("go on with the trace that a proven webhook names, as far as the sinks and who is notified", async () => {
+    const notify = { healPolicy: "notify", notifyRef: { name: "traced" } }
+    await here.api.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "traced", namespace: here.namespace },
+      stringData: { address: sinks.url("/notified") },
+    })
+    const { repo, key } = await given("followed", notify)
+    const before = (await told(key, 4)).length
+    const commit = await repo.commit({ "a.yaml": configMap("followed-a", "2") })
+    const [traceId, spanId] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"]
+    const { github } = SAMPLES
+    const body = { ...github.body, after: commit, repository: { clone_url: repo.url } }
+    const push = (secret: string, trace: string) => {
+      const built = build({ ...github, body }, { secret })
+      const more = { traceparent: `00-${trace}-${spanId}-01`, tracestate: "ci=run-7" }
+      return fetch(`http://127.0.0.1:${here.controller.port}/webhook/github`, {
+        method: "POST",
+        body: new Uint8Array(built.body),
+        headers: { ...built.headers, ...more },
+      })
+    }
+    const forged = "f".repeat(32)
+    assert.strictEqual((await push("wrong", forged)).status, 401)
+    assert.strictEqual((await push(HOOK_SECRET, traceId)).status, 202)
+    await synced(here, "followed", commit)
+    const upgraded = (await told(key, before + 4)).slice(before)
+    const root = await eventually("the sync's span came", async () =>
+      spans().find((span) => span.name === "Worker.sync" && span.traceId === traceId),
+    )
+    assert.strictEqual(root.parentSpanId, spanId)
+    assert.isTrue(root.attributes.some(({ value }) => value.stringValue === "webhook"))
+
+    const posts = sinks
+      .at("/events")
+      .filter(({ headers }) => String(headers["traceparent"]).includes(traceId))
+    assert.sameMembers(
+      posts.map(({ headers, body }) => checkDelivery(headers, body).id),
+      upgraded.map(({ id }) => id),
+    )
+    for (const { headers } of posts) {
+      assert.strictEqual(headers["tracestate"], "ci=run-7")
+      const sent = String(headers["traceparent"]).split("-")[2]
+      const span = await eventually("the span of the request came", async () =>
+        spans().find((one) => one.spanId === sent),
+      )
+      assert.deepInclude(span, { name: "Sending.send", traceId })
+    }
+
+    await edit("followed-b")
+    const [notified] = await eventually("the notification came", async () => {
+      const all = sinks.at("/notified")
+      return all.length > 0 ? all : undefined
+    })
+    const theirs = String(notified?.headers["traceparent"]).split("-")[1]
+    const found = await eventually("the sync that found the drift is of that trace", async () =>
+      spans().find((span) => span.name === "Worker.sync" && span.traceId === theirs),
+    )
+    assert.isTrue(found.attributes.some(({ value }) => value.stringValue === "drift"))
+    assert.isFalse(spans().some((span) => span.traceId === forged))
+    assert.notInclude(JSON.stringify(await here.controller.lines()), traceId)
   })
 })

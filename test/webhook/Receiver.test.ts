@@ -10,6 +10,7 @@ import { makeReceiver, type Receive } from "../../src/webhook/Receiver.ts"
 import { actors, kubeError, outcome } from "../layers/Actors.ts"
 import * as Memory from "../layers/KubeMemory.ts"
 import { type RepositoryFields, repository, SYNCED } from "../layers/repositories.ts"
+import { recorded } from "../layers/Spans.ts"
 import { type Built, build, NAMES, NEW, replaced, SAMPLES, SECRET } from "./deliveries.ts"
 
 interface World {
@@ -112,6 +113,38 @@ describe("a delivery", () => {
         assert.deepStrictEqual(hooks(a), [NEW])
       }),
     ),
+  )
+
+  it.effect(
+    "is a part of its sender's trace where it is proven and names one, and no line tells of it",
+    () => {
+      const { layer, named, parentOf } = recorded()
+      const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`
+      const traced = (value: string, id: string, secret = SECRET): Built => {
+        const { body, headers } = build(github, { secret })
+        const more = { "x-github-delivery": id, traceparent: value, tracestate: "k=v" }
+        return { body, headers: { ...headers, ...more } }
+      }
+      const path = "/webhook/github"
+      return world((w) =>
+        Effect.gen(function* () {
+          yield* started(w)
+          assert.match(yield* w.post(path, traced(traceparent, "1", "wrong")), /^401/u)
+          assert.match(yield* w.post(path, traced("00-hostile-\u0000-01", "2")), /^202/u)
+          yield* TestClock.adjust("1 minute")
+          const before = named("Worker.sync").length
+          assert.match(yield* w.post(path, traced(traceparent, "3")), /^202/u)
+          yield* TestClock.adjust("1 minute")
+          const syncs = named("Worker.sync")
+          assert.deepStrictEqual(
+            [...syncs.slice(0, before), ...named("Receiver.receive")].map(parentOf),
+            Array.from({ length: before + 3 }, () => undefined),
+          )
+          assert.deepStrictEqual(syncs.slice(before).map(parentOf), ["b".repeat(16)])
+          assert.notMatch(w.lines.join(), /hostile|bbbb|k=v/u)
+        }),
+      ).pipe(Effect.provide(layer))
+    },
   )
 
   it.effect("with no proof is refused before its body is read", () =>

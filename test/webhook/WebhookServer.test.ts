@@ -5,6 +5,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
 import { gently, ignored } from "../../src/webhook/answer.ts"
 import { type Door, type ListenOptions, layer } from "../../src/webhook/WebhookServer.ts"
 import { freePort } from "../cluster/freePort.ts"
+import { recorded } from "../layers/Spans.ts"
 
 const get = (port: number, path: string) =>
   Effect.promise(async () => {
@@ -115,6 +116,26 @@ const world = (body: (w: World) => Effect.Effect<unknown>, over: Partial<ListenO
   }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
 
 const HEAD = "POST /webhook/github HTTP/1.1\r\nHost: x\r\n"
+
+describe("trace headers of a stranger", () => {
+  it.live("are believed by nobody before the proof", () => {
+    const { layer, spans } = recorded()
+    const { traceparent, b3 } = {
+      traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`,
+      b3: `${"a".repeat(32)}-${"b".repeat(16)}-1`,
+    }
+    return world(({ post, door }) =>
+      Effect.gen(function* () {
+        door.receive = () => Effect.succeed(ignored("x")).pipe(Effect.withSpan("received"))
+        assert.strictEqual(yield* post("x", { traceparent, b3 }), "200 ignored: x")
+        assert.deepStrictEqual(
+          spans.map((span) => [span.name, span.parent._tag]),
+          [["received", "None"]],
+        )
+      }),
+    ).pipe(Effect.provide(layer))
+  })
+})
 
 describe("a webhook's body", () => {
   it.live("arrives byte for byte", () =>

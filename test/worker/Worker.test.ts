@@ -6,6 +6,7 @@ import { Supervisor } from "../../src/supervisor/Supervisor.ts"
 import { nextTick } from "../../src/worker/timers.ts"
 import { actors, failure, gitError, kubeError, outcome } from "../layers/Actors.ts"
 import { type RepositoryFields, repository, SYNCED } from "../layers/repositories.ts"
+import { recorded } from "../layers/Spans.ts"
 
 const MINUTE = 60_000
 /** Timers far away, so that only what the test does happens. */
@@ -28,6 +29,43 @@ const world = <A2, E>(
 }
 const triggers = (a: Actors, key = A) => a.of(key).map((c) => c.trigger)
 const lasting = (time: Duration.Input) => () => Effect.as(Effect.sleep(time), outcome())
+
+describe("a sync's trace", () => {
+  const theirs = (digit: string) => ({
+    traceId: digit.repeat(32),
+    spanId: digit.repeat(16),
+    sampled: true,
+  })
+
+  it.effect(
+    "goes on with that of the first webhook, and is linked to those that came with it",
+    () => {
+      const { layer, named, parentOf } = recorded()
+      return world((a, s) =>
+        Effect.gen(function* () {
+          a.script.set(A, lasting("30 seconds"))
+          yield* s.start(quiet("a"))
+          yield* settle
+          for (const digit of ["a", "b", "c"])
+            yield* s.send(A, { kind: "webhook", traces: [theirs(digit)] })
+          yield* TestClock.adjust("5 minutes")
+          yield* s.send(A, { kind: "webhook" })
+          yield* TestClock.adjust("5 minutes")
+          const syncs = named("Worker.sync")
+          assert.deepStrictEqual(
+            syncs.map((one) => [
+              parentOf(one)?.[0],
+              ...one.links.map(({ span }) => span.spanId[0]),
+            ]),
+            [[undefined], ["a", "b", "c"], [undefined]],
+          )
+          assert.strictEqual(syncs[1]?.traceId, "a".repeat(32))
+          assert.strictEqual(new Set(syncs.map((span) => span.traceId)).size, 3)
+        }),
+      ).pipe(Effect.provide(layer))
+    },
+  )
+})
 
 describe("a worker's mailbox", () => {
   it.effect("syncs once when it starts", () =>

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
+import { MAX_TRACES, type TraceContext } from "../../src/domain/trace.ts"
 import { TRIGGER_KINDS, type TriggerKind } from "../../src/domain/trigger.ts"
 import {
   coalesce,
@@ -14,9 +15,15 @@ import {
 } from "../../src/worker/mailbox.ts"
 
 const kinds = fc.constantFrom(...TRIGGER_KINDS)
+const MANY: ReadonlyArray<TraceContext> = Array.from({ length: 2 * MAX_TRACES }, (_, i) => ({
+  traceId: "1".repeat(32),
+  spanId: i.toString(16).padStart(16, "0"),
+  sampled: true,
+}))
+const traces = fc.uniqueArray(fc.constantFrom(...MANY), { minLength: 1, maxLength: MAX_TRACES })
 const requests: fc.Arbitrary<Request<number>> = fc.record({
   trigger: fc.record(
-    { kind: kinds, commit: fc.constantFrom("c1", "c2", "c3") },
+    { kind: kinds, commit: fc.constantFrom("c1", "c2", "c3"), traces },
     { requiredKeys: ["kind"] },
   ),
   replies: fc.uniqueArray(fc.nat(200), { maxLength: 40 }),
@@ -48,7 +55,7 @@ describe("coalesce", () => {
     fc.assert(fc.property(requests, (a) => assert.deepStrictEqual(coalesce(a, a), a)))
   })
 
-  it("answers the highest priority, the newest commit and every reply, boundedly", () => {
+  it("answers the highest priority, the newest commit and every reply and the first traces, boundedly", () => {
     fc.assert(
       fc.property(requests, requests, (a, b) => {
         const one = coalesce(a, b)
@@ -57,6 +64,8 @@ describe("coalesce", () => {
         assert.strictEqual(one.trigger.commit, b.trigger.commit ?? a.trigger.commit)
         const replies = [...new Set([...a.replies, ...b.replies])]
         assert.deepStrictEqual(one.replies, replies.slice(0, MAX_REPLIES))
+        const both = [...new Set([...(a.trigger.traces ?? []), ...(b.trigger.traces ?? [])])]
+        assert.deepStrictEqual(one.trigger.traces ?? [], both.slice(0, MAX_TRACES))
       }),
     )
   })
