@@ -22,6 +22,12 @@ export interface GitCredentials {
 export interface GitSource {
   readonly url: string
   readonly branch: string
+  /** Instead of the branch: exactly one of a tag, a range of versions among the tags, and a commit. */
+  readonly ref?: {
+    readonly tag?: string
+    readonly semver?: string
+    readonly commit?: CommitId
+  }
   readonly credentials: GitCredentials
 }
 

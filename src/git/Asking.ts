@@ -1,27 +1,17 @@
-/** The branch's head at the server: one question for everybody who wants to know at the same time. */
+/** The head at the server of what is followed: one question for everybody who wants to know at the same time. */
 import { Duration, Effect, Result } from "effect"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { GitError } from "../domain/errors.ts"
 import type { CommitId } from "../domain/source.ts"
-import { askFor } from "./commands.ts"
-import { branchMissing } from "./Fetching.ts"
+import { find } from "./Finding.ts"
 import { type Answer, type Asked, askedOf } from "./Mirrors.ts"
-import { parseLsRemote } from "./protocol.ts"
 import type { Session } from "./Session.ts"
-
-const question = Effect.fnUntraced(function* (
-  session: Session,
-): Effect.fn.Return<CommitId, GitError> {
-  const { stdout } = yield* session.ask({ args: askFor(session.ref) })
-  const commit = parseLsRemote(stdout.toString()).get(session.ref)
-  return commit ?? (yield* branchMissing(session))
-})
 
 const ask = Effect.fnUntraced(function* (session: Session, asked: Asked) {
   const askedAt = yield* elapsedMillis
   asked.round += 1
   const { round } = asked
-  const tip = yield* Effect.result(question(session))
+  const tip = yield* Effect.result(Effect.map(find(session), ({ commit }) => commit))
   asked.answer = { tip, round, askedAt }
   return tip
 })
@@ -34,7 +24,9 @@ export const askTip = Effect.fnUntraced(function* (
   session: Session,
   maxAge: Duration.Duration,
 ): Effect.fn.Return<CommitId, GitError> {
-  const asked = askedOf(session.mirror, session.ref)
+  const { mirror, mirrorRef, target } = session
+  if (target.kind === "commit") return target.ref
+  const asked = askedOf(mirror, mirrorRef)
   const cameAt = yield* elapsedMillis
   const { answer: known, round } = asked
   const isYoung = ({ askedAt }: Answer) => cameAt - askedAt < Duration.toMillis(maxAge)

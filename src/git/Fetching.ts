@@ -1,10 +1,11 @@
-/** From the server into the mirror: the branch's head, the blobs below a path; and anew where the mirror is broken. */
+/** From the server into the mirror: the head of what is followed, the blobs below a path; and anew where the mirror is broken. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { type Duration, Effect } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
 import * as commands from "./commands.ts"
+import { find, missing } from "./Finding.ts"
 import { type Fault, isFault } from "./failure.ts"
 import {
   countPacks,
@@ -17,8 +18,7 @@ import {
   trimShallow,
   weigh,
 } from "./Mirrors.ts"
-import { parseLsRemote } from "./protocol.ts"
-import { absent, head, listing } from "./Reading.ts"
+import { absent, head, listing, peel, storedHead } from "./Reading.ts"
 import type { Session } from "./Session.ts"
 
 const throwAway = ({ mirror }: Session, seen: number): Effect.Effect<void, GitError> =>
@@ -52,17 +52,6 @@ export const knownHead = (session: Session): Effect.Effect<Commit | undefined, G
     )
   })
 
-/** An absent branch, or nothing there at all; one more question, only on the way to an error. */
-export const branchMissing = Effect.fnUntraced(function* (
-  session: Session,
-): Effect.fn.Return<never, GitError> {
-  const { stdout } = yield* session.ask({ args: commands.askForBranches })
-  const names = [...parseLsRemote(stdout.toString()).keys()].map((ref) => ref.slice(11))
-  if (names.length === 0) return yield* session.fail("emptyRepository", "it has no commit yet")
-  const some = names.slice(0, 5).join(", ") + (names.length > 5 ? `, … ${names.length} in all` : "")
-  return yield* session.fail("branchMissing", `no branch ${session.branch} (there is: ${some})`)
-})
-
 const checkSize = Effect.fnUntraced(function* (
   session: Session,
   maxBytes: number,
@@ -80,14 +69,16 @@ const fetchHead = Effect.fnUntraced(function* (
   maxBytes: number,
   how: commands.HowMuch,
 ): Effect.fn.Return<void, GitError> {
-  const { mirror, mirrorRef, ref } = session
+  const { mirror, mirrorRef, target } = session
   yield* prepare(mirror)
+  const { ref } = target.kind === "semver" ? yield* find(session) : target
   const args = commands.fetchHeadOf(ref, mirrorRef, how)
   yield* Effect.catchIf(
     bounded(session, session.ask({ args }), maxBytes),
-    (error) => isFault(error, "branchMissing"),
-    () => branchMissing(session),
+    (error) => isFault(error, "branchMissing", "gone"),
+    (error) => missing(session, error),
   )
+  if (target.kind !== "branch") yield* peel(session)
 })
 
 /** Servers that give no object by its id give the whole head once more. By the holder of `writer` only. */
@@ -152,8 +143,9 @@ const fetchHeadOnce = Effect.fnUntraced(function* (
   maxBytes: number,
   asked: number,
 ): Effect.fn.Return<void, GitError> {
-  const { mirror, mirrorRef } = session
+  const { mirror, mirrorRef, target } = session
   if ((mirror.fetched.get(mirrorRef) ?? -1) >= asked) return
+  if (target.kind === "commit" && storedHead(session) === target.ref) return
   const turn = mirror.begun++
   yield* prepare(mirror)
   yield* sweep(mirror)

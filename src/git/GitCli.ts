@@ -15,6 +15,7 @@ import { makeMirrors, onDisk, prepare } from "./Mirrors.ts"
 import { parseVersion } from "./protocol.ts"
 import { listing, present } from "./Reading.ts"
 import { makeSessions, type Session } from "./Session.ts"
+import { isObjectId } from "./target.ts"
 import { normalPath } from "./url.ts"
 
 export interface GitCliOptions {
@@ -38,8 +39,6 @@ export interface GitCliOptions {
 const OLDEST = [2, 39] as const
 const START = { operation: "start", subject: "git" }
 const READ_TIMEOUT = Duration.seconds(30)
-
-const isObjectId = (id: string): boolean => /^([0-9a-f]{40}|[0-9a-f]{64})$/u.test(id)
 
 const checkVersion = Effect.fnUntraced(function* (
   env: Environment,

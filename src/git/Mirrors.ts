@@ -8,7 +8,7 @@ import type { BlobId, Commit, CommitId, TreeEntry } from "../domain/source.ts"
 import { gitError, reasonOf } from "./failure.ts"
 import type { Reader } from "./Reader.ts"
 
-/** What the server last said about one branch. */
+/** What the server last said about one target. */
 export interface Answer {
   readonly tip: Result.Result<CommitId, GitError>
   /** Counts the questions. */
@@ -16,7 +16,7 @@ export interface Answer {
   readonly askedAt: number
 }
 
-/** One branch: one question at a time, and the last answer. */
+/** One target: one question at a time, and the last answer. */
 export interface Asked {
   readonly turn: Semaphore.Semaphore
   round: number
@@ -160,7 +160,7 @@ export const writeAuthority = (caFile: string, pem: string): Effect.Effect<void,
         await rename(`${caFile}.${count}`, caFile)
       })
 
-/** The conversation about one branch; bounded, the oldest is forgotten. */
+/** The conversation about one target; bounded, the oldest is forgotten. */
 export const askedOf = ({ asked }: Mirror, ref: string): Asked => {
   const known = asked.get(ref)
   if (known !== undefined) return known

@@ -1,12 +1,13 @@
 /** Out of the mirror, without network: commits, listings, blobs. */
 import { readFileSync } from "node:fs"
+import { rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Result } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
 import { questions } from "./commands.ts"
 import { isFault } from "./failure.ts"
-import { type Entries, rememberHead } from "./Mirrors.ts"
+import { type Entries, onDisk, rememberHead } from "./Mirrors.ts"
 import { type Batch, parseBatch, parseCommit } from "./protocol.ts"
 import type { Session } from "./Session.ts"
 import { flatten, type Item, parseTree } from "./tree.ts"
@@ -40,8 +41,8 @@ export const present = Effect.fnUntraced(function* (
   return parsed
 })
 
-/** The commit's id as the mirror keeps it for this branch; `undefined`: it was never fetched. */
-const storedHead = ({ mirror, mirrorRef }: Session): string | undefined => {
+/** The commit's id as the mirror keeps it for this target; `undefined`: it was never fetched. */
+export const storedHead = ({ mirror, mirrorRef }: Session): string | undefined => {
   try {
     return readFileSync(join(mirror.folder, mirrorRef), "latin1").trim()
   } catch {
@@ -49,7 +50,33 @@ const storedHead = ({ mirror, mirrorRef }: Session): string | undefined => {
   }
 }
 
-/** The commit that the mirror last fetched for this branch. */
+/** The ref of this target; `undefined` removes it. */
+const pointAt = (
+  { mirror: { folder }, mirrorRef }: Session,
+  commit: string | undefined,
+): Effect.Effect<void, GitError> =>
+  onDisk(async () => {
+    const [ref, next] = [join(folder, mirrorRef), join(folder, "head.next")]
+    if (commit === undefined) return rm(ref, { force: true })
+    await writeFile(next, `${commit}\n`)
+    return rename(next, ref)
+  })
+
+/** A tag may be an object of its own, or name anything: the mirror keeps the commit. By the holder of `writer`. */
+export const peel = Effect.fnUntraced(function* (
+  session: Session,
+): Effect.fn.Return<void, GitError> {
+  const { mirrorRef, target } = session
+  const answer = yield* look(session, questions("info", [`${mirrorRef}^{commit}`]), COMMIT_BYTES)
+  const [, commit] = /^([0-9a-f]{40}) commit /u.exec(answer.toString("latin1")) ?? []
+  if (commit === undefined || (target.kind === "commit" && commit !== target.ref)) {
+    yield* pointAt(session, undefined)
+    return yield* session.fail("noCommit", "what it names is not a commit")
+  }
+  if (commit !== storedHead(session)) yield* pointAt(session, commit)
+})
+
+/** The commit that the mirror last fetched for this target. */
 export const head = Effect.fnUntraced(function* (
   session: Session,
 ): Effect.fn.Return<Commit | undefined, GitError> {
@@ -58,9 +85,9 @@ export const head = Effect.fnUntraced(function* (
   if (stored === undefined) return undefined
   const known = mirror.heads.get(mirrorRef)
   if (known?.sha === stored) return known
-  const { objects } = yield* present(session, [mirrorRef], COMMIT_BYTES)
+  const { objects } = yield* present(session, [`${mirrorRef}^{commit}`], COMMIT_BYTES)
   const [found] = objects
-  if (found === undefined) return yield* session.fail("corrupted", "the branch's commit is missing")
+  if (found === undefined) return yield* session.fail("corrupted", "the fetched commit is missing")
   const commit = parseCommit(...found)
   rememberHead(mirror, mirrorRef, commit)
   return commit

@@ -1,6 +1,6 @@
 /** One source, opened: its mirror, its name in messages, and git commands that run for it alone. */
 import { Clock, type Duration, Effect, RcMap, type Scope, Semaphore } from "effect"
-import type { GitError } from "../domain/errors.ts"
+import { GitError } from "../domain/errors.ts"
 import type { GitSource } from "../domain/source.ts"
 import type { Arguments, Settings } from "./commands.ts"
 import * as environment from "./environment.ts"
@@ -9,7 +9,8 @@ import { type Finished, runGit } from "./GitProcess.ts"
 import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
 import { parseTrace } from "./protocol.ts"
 import { makeReaders } from "./Reader.ts"
-import { isBranchName, mirrorKey, mirrorRef, parseRemote, type Remote, shown } from "./url.ts"
+import { labelOf, type Target, targetOf } from "./target.ts"
+import { mirrorKey, mirrorRef, parseRemote, type Remote, shown } from "./url.ts"
 
 export interface Limits {
   /** One conversation with the server. */
@@ -30,9 +31,7 @@ export interface Command {
 
 export interface Session {
   readonly mirror: Mirror
-  readonly branch: string
-  /** At the server: `refs/heads/<branch>`. */
-  readonly ref: string
+  readonly target: Target
   readonly mirrorRef: string
   /** Asks the mirror's reader, which answers in bytes; the caller judges the exit code. */
   readonly look: (text: string, maxBytes: number) => Effect.Effect<Finished, GitError>
@@ -50,12 +49,11 @@ const PER_HOST = 8
 const LOCAL = 8
 const MAX_BYTES = 2 ** 24
 
-const refused = ({ branch, credentials }: GitSource, place: Place): GitError | undefined => {
-  if (!isBranchName(branch)) {
-    const name = JSON.stringify(branch.slice(0, 100))
-    return gitError("branchRefused", place, `${name} is not a valid branch name`)
-  }
-  if (environment.isUsable(credentials)) return undefined
+/** What the source follows, where everything in it can be asked for. */
+const aim = (source: GitSource, place: Place): Target | GitError => {
+  const target = targetOf(source)
+  if (!("key" in target)) return gitError(target[0], place, target[1])
+  if (environment.isUsable(source.credentials)) return target
   return gitError("credentialsRefused", place, "the credentials hold spaces or line breaks")
 }
 
@@ -147,10 +145,10 @@ export const makeSessions = Effect.fnUntraced(function* (
   }
 
   return Effect.fnUntraced(function* (source: GitSource, operation: string) {
-    const { url, branch, credentials } = source
-    const place = { operation, subject: `${shown(url)} branch ${shown(branch)}` }
-    const no = refused(source, place)
-    if (no !== undefined) return yield* no
+    const { url, credentials } = source
+    const place = { operation, subject: `${shown(url)} ${shown(labelOf(source))}` }
+    const target = aim(source, place)
+    if (target instanceof GitError) return yield* target
     const rules = { allowFileUrls: limits.allowFileUrls, credentials }
     const remote = yield* Effect.fromResult(parseRemote(url, rules, place))
     const mirror = yield* openMirror(mirrorKey(remote, credentials))
@@ -171,9 +169,8 @@ export const makeSessions = Effect.fnUntraced(function* (
     })
     return {
       mirror,
-      branch,
-      ref: `refs/heads/${branch}`,
-      mirrorRef: mirrorRef(branch),
+      target,
+      mirrorRef: mirrorRef(target.key),
       look: (text: string, maxBytes: number) => exited(run.look(text, maxBytes)),
       read: (command: Command) => exited(run.local(command)),
       ask: (command: Command) => respectRest(mirror, host.withPermit(talk(command))),

@@ -38,6 +38,9 @@ export const fetchIds: Arguments = [...fetch, ...words("--filter=blob:none --std
 export const fetchIdsSettings: Settings = [["fetch.negotiationAlgorithm", "noop"]]
 
 export const askFor = (ref: string): Arguments => [...words("ls-remote -q -- origin"), ref]
+/** With the commit of an annotated tag. */
+export const askForTag = (ref: string): Arguments => [...askFor(ref), `${ref}^{}`]
+export const askForTags: Arguments = words("ls-remote -q --tags -- origin")
 export const askForBranches: Arguments = words("ls-remote -q --heads -- origin")
 
 /** `contents` and `info` lines on standard input; `flush` has them answered. */

@@ -57,6 +57,18 @@ export const FAULTS = {
     S,
     "narrow spec.path, or split the directory over several GitRepositories",
   ),
+  tagMissing: row("G031", W, "push the tag, or correct spec.ref.tag"),
+  tagRefused: row("G032", S, "set spec.ref.tag to a valid tag name, such as v1.2.3"),
+  versionMissing: row("G033", W, "push such a tag, or widen spec.ref.semver"),
+  rangeRefused: row("G034", S, "set spec.ref.semver to a range such as 1.x or >=1.2.0 <2.0.0"),
+  commitMissing: row("G035", W, "push the commit, or correct spec.ref.commit"),
+  commitRefused: row(
+    "G036",
+    S,
+    "follow a branch or a tag at that commit, or have the server allow it (uploadpack.allowReachableSHA1InWant)",
+  ),
+  noCommit: row("G037", S, "follow a commit, or a tag of one"),
+  tooManyTags: row("G038", S, "name one tag in spec.ref.tag instead of a range"),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 

@@ -88,16 +88,16 @@ export const mirrorKey = (remote: Remote, credentials: GitCredentials): string =
     ]),
   )
 
-/** Where the mirror keeps what it fetched for a branch; a hash, because `a` and `a/b` may follow each other. */
-export const mirrorRef = (branch: string): string => `refs/nopea/${sha256(branch)}`
+/** Where the mirror keeps what it fetched, by a target's key; a hash, because `a` and `a/b` may follow each other. */
+export const mirrorRef = (key: string): string => `refs/nopea/${sha256(key)}`
 
-/** The rules of git-check-ref-format for `refs/heads/<branch>`, and no leading `-`. */
-export const isBranchName = (branch: string): boolean =>
-  branch !== "" &&
-  branch !== "@" &&
-  branch.length <= 250 &&
-  !/[^\P{C}]|[ ~^:?*[\\]|\.\.|@\{|\/\/|^[-/]|[/.]$/u.test(branch) &&
-  branch.split("/").every((part) => !part.startsWith(".") && !part.endsWith(".lock"))
+/** The rules of git-check-ref-format for what follows `refs/heads/` or `refs/tags/`, and no leading `-`. */
+export const isRefName = (name: string): boolean =>
+  name !== "" &&
+  name !== "@" &&
+  name.length <= 250 &&
+  !/[^\P{C}]|[ ~^:?*[\\]|\.\.|@\{|\/\/|^[-/]|[/.]$/u.test(name) &&
+  name.split("/").every((part) => !part.startsWith(".") && !part.endsWith(".lock"))
 
 /** `./deploy//app/` -> `deploy/app`; the root is "". `undefined`: it would leave the repository. */
 export const normalPath = (path: string): string | undefined => {

@@ -50,14 +50,15 @@ export class Credentials extends Context.Service<
 
       return Credentials.of({
         source: Effect.fn("Credentials.source")(function* (repository, renew) {
-          const { url, branch, secretRef } = repository.spec
-          if (secretRef === undefined) return { url, branch, credentials: {} }
+          const { url, branch, ref, secretRef } = repository.spec
+          const followed = { url, branch, ...(ref === undefined ? {} : { ref }) }
+          if (secretRef === undefined) return { ...followed, credentials: {} }
           const slot = `${keyOf(repository)} ${repository.metadata.uid} ${secretRef.name}`
           const known = renew ? undefined : kept.get(slot)
           const credentials = known ?? (yield* read(repository, secretRef.name))
           if (kept.size >= MAX_KEPT) kept.clear()
           kept.set(slot, credentials)
-          return { url, branch, credentials }
+          return { ...followed, credentials }
         }),
       })
     }),

@@ -47,6 +47,17 @@ const wakeAt = (
   return times.length === 0 ? {} : { wakeAt: Math.min(...times) }
 }
 
+/** Tags are taken to stay where they are; told once, by whoever tells of a new commit. */
+const movedTag = ({ repository, commit, before }: Done): ReadonlyArray<string> => {
+  const tag = repository.spec.ref?.tag
+  const isSame =
+    before?.commit.sha === commit.sha || before?.generation !== repository.metadata.generation
+  if (tag === undefined || before === undefined || isSame) return []
+  return [
+    `the tag ${tag} moved from ${before.commit.sha.slice(0, 12)} to ${commit.sha.slice(0, 12)}`,
+  ]
+}
+
 export const outcomeOf = (done: Done): SyncOutcome => {
   const { repository, commit, rendered, plan, result } = done
   const failures = [...rendered.failures, ...failuresOf(result.changes)]
@@ -55,7 +66,7 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     result: isNothing(done, failures.length > 0) ? "nothing" : "done",
     changes: result.changes,
     failures,
-    warnings: [...rendered.warnings, ...plan.warnings],
+    warnings: [...movedTag(done), ...rendered.warnings, ...plan.warnings],
     resourceCount: rendered.objects.length,
     appliedCount: result.changes.filter(({ action }) => AS_GIT_SAYS.has(action)).length,
     inventoryKinds: result.inventoryKinds,

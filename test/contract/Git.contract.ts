@@ -22,6 +22,12 @@ export interface WorldRepo {
   readonly forcePush: (files: Files, options?: CommitText) => Soon<CommitId>
   readonly createBranch: (branch: string, commit?: CommitId) => Soon<void>
   readonly deleteBranch: (branch: string) => Soon<void>
+  /** Annotated where it has a message. */
+  readonly tag: (
+    name: string,
+    options?: { readonly commit?: CommitId; readonly message?: string },
+  ) => Soon<unknown>
+  readonly deleteTag: (name: string) => Soon<void>
 }
 
 export interface World {
@@ -167,6 +173,98 @@ export const gitContract = (makeWorld: () => Soon<World>): void => {
       expect(text(blobs)).toEqual(["a: 1\n"])
       world.mendServer(app)
       expect((await run((git) => git.sync(source(app), "deploy"))).sha).toBe(sha)
+    })
+  })
+
+  describe("a reference instead of the branch", () => {
+    const at = (repo: WorldRepo, ref: NonNullable<GitSource["ref"]>) => source(repo, { ref })
+    const both = (target: GitSource) =>
+      run((git) => Effect.all([git.sync(target, "."), git.lsRemote(target, zero)])).then(
+        ([commit, tip]) => [commit.sha, tip],
+      )
+    const faults = (target: GitSource) =>
+      run((git) =>
+        Effect.all([faultIn(git.sync(target, ".")), faultIn(git.lsRemote(target, zero))]),
+      )
+
+    it.each([
+      ["a plain tag", {}],
+      ["an annotated tag", { message: "first release" }],
+    ])("%s is its commit, and is followed where it moves", async (_, options) => {
+      const app = await repo({})
+      const first = await app.commit({ a: "1" })
+      await app.tag("stable", options)
+      const second = await app.commit({ a: "2" })
+      const stable = at(app, { tag: "stable" })
+      expect(await both(stable)).toEqual([first, first])
+      expect((await run((git) => git.head(stable)))?.sha).toBe(first)
+      await app.tag("stable", { ...options, commit: second })
+      expect(await both(stable)).toEqual([second, second])
+      expect((await run((git) => git.head(stable)))?.sha).toBe(second)
+    })
+
+    it("a tag and a branch of one name are two", async () => {
+      const app = await repo({})
+      const first = await app.commit({ a: "1" })
+      await app.tag("main")
+      const second = await app.commit({ a: "2" })
+      expect(await both(at(app, { tag: "main" }))).toEqual([first, first])
+      expect(await both(source(app))).toEqual([second, second])
+      expect(await both(at(app, { tag: "main" }))).toEqual([first, first])
+    })
+
+    it("a tag that is missing, was deleted, and is there again", async () => {
+      const app = await repo()
+      const stable = at(app, { tag: "stable" })
+      expect(await faults(stable)).toEqual(["tagMissing", "tagMissing"])
+      await app.tag("stable")
+      const { sha } = await run((git) => git.sync(stable, "."))
+      await app.deleteTag("stable")
+      expect(await faults(stable)).toEqual(["tagMissing", "tagMissing"])
+      expect((await run((git) => git.head(stable)))?.sha).toBe(sha)
+      await app.tag("stable")
+      expect(await both(stable)).toEqual([sha, sha])
+    })
+
+    it("the highest version in a range, which moves on with new tags and back with deleted ones", async () => {
+      const app = await repo({})
+      const commits: string[] = []
+      for (const tag of ["v1.0.0", "1.2.0", "v2.0.0-rc.1", "nightly"]) {
+        commits.push(await app.commit({ a: tag }))
+        await app.tag(tag, tag === "1.2.0" ? { message: "second" } : {})
+      }
+      const [first, second, third] = commits
+      const one = at(app, { semver: "1.x" })
+      expect(await both(one)).toEqual([second, second])
+      expect(await both(at(app, { semver: ">=2.0.0-0" }))).toEqual([third, third])
+      const next = await app.commit({ a: "v1.10.0" })
+      await app.tag("v1.10.0")
+      expect(await both(one)).toEqual([next, next])
+      await app.deleteTag("v1.10.0")
+      await app.deleteTag("1.2.0")
+      expect(await both(one)).toEqual([first, first])
+      const three = at(app, { semver: "3.x" })
+      expect(await faults(three)).toEqual(["versionMissing", "versionMissing"])
+    })
+
+    it("one commit, also where no branch leads to it any more, and without a further question", async () => {
+      const app = await repo({})
+      const first = await app.commit({ "deploy/a": "1", b: "b" })
+      await app.commit({ "deploy/a": "2" })
+      const fixed = at(app, { commit: first })
+      expect(await both(fixed)).toEqual([first, first])
+      world.breakServer(app)
+      expect(await both(fixed)).toEqual([first, first])
+      world.mendServer(app)
+      const files = await run((git) => git.files(fixed, first, "."))
+      expect(shape(files).map(([path]) => path)).toEqual(["b", "deploy/a"])
+    })
+
+    it("a commit that is not there", async () => {
+      const app = await repo()
+      const absent = at(app, { commit: "1".repeat(40) })
+      expect(await run((git) => faultIn(git.sync(absent, ".")))).toBe("commitMissing")
+      expect(await run((git) => git.head(absent))).toBeUndefined()
     })
   })
 
@@ -320,6 +418,18 @@ export const gitContract = (makeWorld: () => Soon<World>): void => {
     ])("branch %j", async (branch, fault) => {
       const app = await repo()
       expect(await run((git) => faultIn(git.sync(source(app, { branch }), ".")))).toBe(fault)
+    })
+
+    it.each([
+      [{ tag: "-v1" }, "tagRefused"],
+      [{ tag: "a..b" }, "tagRefused"],
+      [{ semver: "banana" }, "rangeRefused"],
+      [{ semver: "!=1.2.0" }, "rangeRefused"],
+      [{ commit: "main" }, "commitMissing"],
+      [{ commit: "-1" }, "commitMissing"],
+    ])("reference %j", async (ref, fault) => {
+      const app = await repo()
+      expect(await run((git) => faultIn(git.sync(source(app, { ref }), ".")))).toBe(fault)
     })
 
     it.each([

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import type { GitCredentials } from "../../src/domain/source.ts"
 import { FAULTS } from "../../src/git/failure.ts"
 import {
-  isBranchName,
+  isRefName,
   mirrorKey,
   mirrorRef,
   normalPath,
@@ -172,11 +172,11 @@ describe("branch names", () => {
         return [name, code === 0 && !name.startsWith("-") && name !== "@"] as const
       }),
     )
-    expect(unique.map((name) => [name, isBranchName(name)])).toEqual(judged)
+    expect(unique.map((name) => [name, isRefName(name)])).toEqual(judged)
   }, 60_000)
 
   it("are not endless", () => {
-    expect(isBranchName("a".repeat(251))).toBe(false)
+    expect(isRefName("a".repeat(251))).toBe(false)
   })
 })
 

@@ -6,7 +6,9 @@ import type { GitError } from "../../src/domain/errors.ts"
 import type { BlobId, Commit, CommitId, GitSource, TreeEntry } from "../../src/domain/source.ts"
 import { type Fault, gitError, type Place } from "../../src/git/failure.ts"
 import { Git } from "../../src/git/Git.ts"
-import { isBranchName, mirrorKey, normalPath, parseRemote } from "../../src/git/url.ts"
+import { labelOf, type Target, targetOf } from "../../src/git/target.ts"
+import { mirrorKey, normalPath, parseRemote } from "../../src/git/url.ts"
+import { highest } from "../../src/git/versions.ts"
 import type { Content, Files } from "../gitserver/fastImport.ts"
 
 export type Operation = "lsRemote" | "sync" | "head" | "files" | "read"
@@ -59,6 +61,7 @@ const modeOf = (content: Exclude<Content, null>): TreeEntry["mode"] => {
 export class MemoryRepo {
   readonly url: string
   readonly branches = new Map<string, CommitId>()
+  readonly tags = new Map<string, CommitId>()
   readonly commits = new Map<CommitId, Stored>()
   readonly blobs = new Map<BlobId, Uint8Array>()
   #failures: { failure: Failure; times: number }[] = []
@@ -82,6 +85,23 @@ export class MemoryRepo {
 
   deleteBranch(branch: string): void {
     this.branches.delete(branch)
+  }
+
+  /** Whether it is annotated shows nowhere: the tag's commit is all that is told. */
+  tag(name: string, { commit }: { readonly commit?: CommitId } = {}): void {
+    this.tags.set(name, commit ?? this.branches.get("main") ?? "")
+  }
+
+  deleteTag(name: string): void {
+    this.tags.delete(name)
+  }
+
+  /** What is there for a target. */
+  find(target: Target): CommitId | undefined {
+    if (target.kind === "commit") return target.ref
+    if (target.kind === "semver")
+      return this.tags.get(highest(this.tags.keys(), target.range) ?? "")
+    return (target.kind === "tag" ? this.tags : this.branches).get(target.name)
   }
 
   /** The newest failure goes first; without `times` until `recover`. */
@@ -141,12 +161,19 @@ interface MemoryMirror {
 }
 
 interface Opened {
-  readonly source: GitSource
+  readonly target: Target
   readonly place: Place
   readonly mirror: MemoryMirror
   readonly repo: MemoryRepo | undefined
   readonly call: Call
 }
+
+const MISSING = {
+  branch: "branchMissing",
+  tag: "tagMissing",
+  semver: "versionMissing",
+  commit: "commitMissing",
+} as const
 
 const below = (path: string, entry: TreeEntry): boolean =>
   path === "" || entry.path.startsWith(`${path}/`)
@@ -180,8 +207,8 @@ export class GitMemory {
       sync: (source, path) =>
         Effect.flatMap(this.#open(source, "sync"), (opened) => this.#sync(opened, path)),
       head: (source) =>
-        Effect.map(this.#open(source, "head"), ({ mirror }) => {
-          const sha = mirror.heads.get(source.branch)
+        Effect.map(this.#open(source, "head"), ({ mirror, target }) => {
+          const sha = mirror.heads.get(target.key)
           return sha === undefined ? undefined : mirror.commits.get(sha)?.commit
         }),
       files: (source, commit, path) =>
@@ -196,14 +223,13 @@ export class GitMemory {
       const { url, branch, credentials } = source
       const call: Call = { operation, url, branch, asked: false }
       this.calls.push(call)
-      const place = { operation, subject: `${url} branch ${branch}` }
-      if (!isBranchName(branch)) {
-        return gitError("branchRefused", place, `${branch} is not a valid branch name`)
-      }
+      const place = { operation, subject: `${url} ${labelOf(source)}` }
+      const target = targetOf(source)
+      if (!("key" in target)) return gitError(target[0], place, target[1])
       const remote = parseRemote(url, { allowFileUrls: true, credentials }, place)
       return Effect.map(Effect.fromResult(remote), (parsed) => {
         const mirror = this.#mirror(mirrorKey(parsed, credentials))
-        return { source, place, mirror, repo: this.#repos.get(parsed.url), call }
+        return { target, place, mirror, repo: this.#repos.get(parsed.url), call }
       })
     })
   }
@@ -229,36 +255,39 @@ export class GitMemory {
     })
   }
 
-  #branch(opened: Opened): Effect.Effect<readonly [MemoryRepo, Stored], GitError> {
+  #found(opened: Opened): Effect.Effect<readonly [MemoryRepo, Stored], GitError> {
     return Effect.flatMap(this.#ask(opened), (repo) => {
-      const { place, source } = opened
-      const stored = repo.commits.get(repo.branches.get(source.branch) ?? "")
+      const { place, target } = opened
+      const stored = repo.commits.get(repo.find(target) ?? "")
       if (stored !== undefined) return Effect.succeed([repo, stored] as const)
-      return repo.branches.size === 0
+      return target.kind === "branch" && repo.branches.size === 0
         ? gitError("emptyRepository", place, "it has no commit yet")
-        : gitError("branchMissing", place, `there is no branch ${source.branch}`)
+        : gitError(MISSING[target.kind], place, `there is no ${target.label}`)
     })
   }
 
   #tip(opened: Opened, maxAge: Duration.Duration): Effect.Effect<CommitId, GitError> {
     return Effect.gen({ self: this }, function* () {
-      const { mirror, source } = opened
+      const { mirror, target } = opened
+      if (target.kind === "commit") return target.ref
       const now = yield* Clock.currentTimeMillis
-      const last = mirror.answers.get(source.branch)
+      const last = mirror.answers.get(target.key)
       if (last !== undefined && now - last.at < Duration.toMillis(maxAge)) return last.commit
-      const [, { commit }] = yield* this.#branch(opened)
-      mirror.answers.set(source.branch, { commit: commit.sha, at: now })
+      const [, { commit }] = yield* this.#found(opened)
+      mirror.answers.set(target.key, { commit: commit.sha, at: now })
       return commit.sha
     })
   }
 
   #sync(opened: Opened, path: string): Effect.Effect<Commit, GitError> {
     return Effect.gen({ self: this }, function* () {
-      const { mirror, source } = opened
+      const { mirror, target } = opened
       const normal = yield* normalOr(opened, path)
-      const [repo, stored] = yield* this.#branch(opened)
+      const known = mirror.commits.get(mirror.heads.get(target.key) ?? "")
+      if (target.kind === "commit" && known !== undefined) return known.commit
+      const [repo, stored] = yield* this.#found(opened)
       mirror.commits.set(stored.commit.sha, stored)
-      mirror.heads.set(source.branch, stored.commit.sha)
+      mirror.heads.set(target.key, stored.commit.sha)
       for (const entry of stored.tree.values()) {
         const bytes = below(normal, entry) ? repo.blobs.get(entry.blob) : undefined
         if (bytes !== undefined) mirror.blobs.set(entry.blob, bytes)

@@ -265,6 +265,25 @@ describe("a sync", () => {
     }).pipe(Effect.provide(world.layer))
   })
 
+  it.effect("a moved tag is followed, and told once", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "tagged", { ref: { tag: "live" } })
+      const first = git.commit({ "a.yaml": configMap("a") })
+      git.tag("live")
+      assert.deepStrictEqual(Result.getOrThrow(yield* sync(repository, "startup")).warnings, [])
+      const second = git.commit({ "a.yaml": configMap("a", "y") })
+      assert.strictEqual(Result.getOrThrow(yield* sync(repository, "poll")).result, "nothing")
+      git.tag("live")
+      yield* TestClock.adjust("1 minute")
+      const { commit, warnings } = Result.getOrThrow(yield* sync(repository, "poll"))
+      assert.strictEqual(commit.sha, second)
+      const [from, to] = [first.slice(0, 12), second.slice(0, 12)]
+      assert.deepStrictEqual(warnings, [`the tag live moved from ${from} to ${to}`])
+      assert.deepStrictEqual(Result.getOrThrow(yield* sync(repository, "reconcile")).warnings, [])
+    }).pipe(Effect.provide(world.layer))
+  })
+
   it.effect("a field that this version does not carry out is refused, not ignored", () => {
     const world = syncs()
     return Effect.gen(function* () {
