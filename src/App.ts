@@ -22,7 +22,7 @@ import * as MeasuredTracer from "./metrics/MeasuredTracer.ts"
 import { Metrics } from "./metrics/Metrics.ts"
 import * as Process from "./metrics/Process.ts"
 import { Registry } from "./metrics/registry.ts"
-import { countAnswers } from "./metrics/spans.ts"
+import { countAnswers, countFetched } from "./metrics/spans.ts"
 import * as Traces from "./metrics/Traces.ts"
 import type { Render } from "./render/Render.ts"
 import * as RenderPool from "./render/RenderPool.ts"
@@ -76,6 +76,7 @@ const portsLayer = (config: Config, leader: Leader.Leader["Service"], registry: 
     allowFileUrls: config.allowFileUrls,
     mirrorMaxBytes: config.mirrorMaxBytes,
     readMaxBytes: READ_BYTES,
+    received: countFetched(registry),
   })
   const answered = countAnswers(registry)
   const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite, answered })

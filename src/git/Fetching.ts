@@ -7,17 +7,8 @@ import type { BlobId, Commit } from "../domain/source.ts"
 import * as commands from "./commands.ts"
 import { find, missing } from "./Finding.ts"
 import { type Fault, isFault } from "./failure.ts"
-import {
-  countPacks,
-  discard,
-  type Entries,
-  endReader,
-  prepare,
-  remember,
-  sweep,
-  trimShallow,
-  weigh,
-} from "./Mirrors.ts"
+import { discard, type Entries, endReader, prepare, remember } from "./Mirrors.ts"
+import { countPacks, sweep, trimShallow, weigh, weighing } from "./Packs.ts"
 import { absent, head, listing, peel, storedHead } from "./Reading.ts"
 import type { Session } from "./Session.ts"
 
@@ -60,9 +51,11 @@ const checkSize = Effect.fnUntraced(function* (
   return yield* session.fail("tooLarge", `its mirror holds more than ${maxBytes} bytes`)
 })
 
-/** A fetch that would fill the disk ends before it does. */
-const bounded = <A>(session: Session, fetch: Effect.Effect<A, GitError>, maxBytes: number) =>
-  Effect.raceFirst(fetch, Effect.forever(Effect.delay(checkSize(session, maxBytes), "1 second")))
+/** A fetch that would fill the disk ends before it does; what it brought is counted. */
+const bounded = <A>(session: Session, fetch: Effect.Effect<A, GitError>, maxBytes: number) => {
+  const watch = Effect.forever(Effect.delay(checkSize(session, maxBytes), "1 second"))
+  return weighing(session.mirror, Effect.raceFirst(fetch, watch), session.received)
+}
 
 const fetchHead = Effect.fnUntraced(function* (
   session: Session,

@@ -14,7 +14,7 @@ import { runGit } from "./GitProcess.ts"
 import { makeMirrors, onDisk, prepare } from "./Mirrors.ts"
 import { parseVersion } from "./protocol.ts"
 import { listing, present } from "./Reading.ts"
-import { makeSessions, type Session } from "./Session.ts"
+import { makeSessions, type Received, type Session } from "./Session.ts"
 import { isObjectId } from "./target.ts"
 import { normalPath } from "./url.ts"
 
@@ -34,6 +34,7 @@ export interface GitCliOptions {
   readonly maxPacks?: number
   /** Where PATH and the proxies come from; default `process.env`. */
   readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly received?: Received
 }
 
 const OLDEST = [2, 39] as const
@@ -138,7 +139,7 @@ const make = Effect.fnUntraced(function* (
   yield* checkVersion(env)
   const mirrors = yield* makeMirrors(places.mirrors, options.mirrorIdle ?? "1 hour")
   const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls }
-  const openSession = yield* makeSessions(mirrors, env, limits)
+  const openSession = yield* makeSessions(mirrors, env, limits, options.received)
 
   /** The data directory may be lost at any time; without its configuration git would run with less protection. */
   const open = (source: GitSource, operation: string) =>

@@ -1,6 +1,6 @@
 /** The mirrors on disk: opened by key, shared, measured, thrown away when broken, removed after an hour without use. */
 import { existsSync } from "node:fs"
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises"
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { type Duration, Effect, RcMap, type Result, type Scope, Semaphore } from "effect"
 import type { GitError } from "../domain/errors.ts"
@@ -109,46 +109,6 @@ export const discard = (mirror: Mirror): Effect.Effect<void, GitError> =>
       )
     }),
   )
-
-const packFolder = ({ folder }: Mirror): string => join(folder, "objects", "pack")
-/** Nothing, where there is none. */
-const packNames = (mirror: Mirror) => readdir(packFolder(mirror)).catch((): string[] => [])
-
-/** Bytes in packs, whole and half written. */
-export const weigh = (mirror: Mirror): Effect.Effect<number> =>
-  Effect.promise(async () => {
-    const folder = packFolder(mirror)
-    const sizeOf = (name: string) =>
-      stat(join(folder, name)).then(
-        ({ size }) => size,
-        () => 0,
-      )
-    const sizes = await Promise.all((await packNames(mirror)).map(sizeOf))
-    return sizes.reduce((sum, size) => sum + size, 0)
-  })
-
-/** Removes what an ended fetch left half written; by the holder of `writer` only. */
-export const sweep = (mirror: Mirror): Effect.Effect<void, GitError> =>
-  onDisk(async () => {
-    for (const name of await packNames(mirror)) {
-      if (name.startsWith("tmp_")) await rm(join(packFolder(mirror), name), { force: true })
-    }
-  })
-
-export const countPacks = (mirror: Mirror): Effect.Effect<number> =>
-  Effect.promise(
-    async () => (await packNames(mirror)).filter((name) => name.endsWith(".pack")).length,
-  )
-
-/** Commits of earlier fetches are no one's boundary any more; each fetch would send the whole list. */
-export const trimShallow = ({ folder }: Mirror): Effect.Effect<void, GitError> =>
-  onDisk(async () => {
-    const refs = join(folder, "refs", "nopea")
-    const names = await readdir(refs)
-    const heads = await Promise.all(names.map((name) => readFile(join(refs, name), "utf8")))
-    await writeFile(join(folder, "shallow.next"), [...new Set(heads)].sort().join(""))
-    await rename(join(folder, "shallow.next"), join(folder, "shallow"))
-  })
 
 /** Certificates are public; git reads them from a file. */
 export const writeAuthority = (caFile: string, pem: string): Effect.Effect<void, GitError> =>

@@ -41,7 +41,11 @@ export interface Session {
   readonly ask: (command: Command) => Effect.Effect<Finished, GitError>
   readonly fail: (fault: Fault, reason: string) => GitError
   readonly failOf: (finished: Finished) => GitError
+  readonly received: Received
 }
+
+/** Told how many bytes of packs a fetch brought. */
+export type Received = (bytes: number) => void
 
 /** Conversations with one host at a time: a provider limits by host, and a stalled host stalls only its own. */
 const PER_HOST = 8
@@ -110,6 +114,7 @@ export const makeSessions = Effect.fnUntraced(function* (
   openMirror: OpenMirror,
   base: environment.Environment,
   limits: Limits,
+  received: Received = () => {},
 ): Effect.fn.Return<OpenSession, never, Scope.Scope> {
   const local = yield* Semaphore.make(LOCAL)
   const lookInto = yield* makeReaders(limits.readTimeout)
@@ -176,6 +181,7 @@ export const makeSessions = Effect.fnUntraced(function* (
       ask: (command: Command) => respectRest(mirror, host.withPermit(talk(command))),
       fail: (fault: Fault, reason: string) => gitError(fault, place, reason),
       failOf: (finished: Finished) => errorOf(finished, failing, 0),
+      received,
     }
   })
 })

@@ -116,6 +116,7 @@ export const FAMILIES = {
     "How long operations on Git took.",
     "operation",
   ),
+  nopea_git_fetched_bytes_total: counter("bytes", "Bytes of packs that fetches brought."),
   nopea_git_read_bytes_total: counter("bytes", "Bytes of files that were read from mirrors."),
   nopea_cdevents_total: counter(
     "count",

@@ -70,6 +70,12 @@ export const measureOf = (name: string): Measure | undefined => {
   return port === "Git" ? git(operation) : port === "Kube" ? kube(operation) : undefined
 }
 
+/** For Git: what fetches brought. */
+export const countFetched =
+  (registry: Registry): ((bytes: number) => void) =>
+  (bytes) =>
+    registry.count("nopea_git_fetched_bytes_total", {}, bytes)
+
 /** For the transport: every answer of the API server, 0 where none came. */
 export const countAnswers =
   (registry: Registry): ((verb: string, status: number) => void) =>

@@ -15,7 +15,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   controller: 1950,
   domain: 1600,
   events: 1000,
-  git: 2400,
+  git: 2450,
   health: 650,
   kube: 2200,
   metrics: 700,

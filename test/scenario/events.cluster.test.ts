@@ -124,6 +124,7 @@ describe("metrics", () => {
       assert.isAbove(sumOf(text, "nopea_sync_stage_duration_seconds_count", { stage }) ?? 0, 0)
     assert.isAbove(sumOf(text, "nopea_kube_requests_total", { verb: "apply", code: "201" }) ?? 0, 1)
     assert.isAbove(sumOf(text, "nopea_git_operations_total", { operation: "sync" }) ?? 0, 0)
+    assert.isAbove(sumOf(text, "nopea_git_fetched_bytes_total") ?? 0, 100)
     assert.isAbove(sumOf(text, "process_resident_memory_bytes") ?? 0, 2 ** 24)
     await here.api.delete(repositoryKey(here.namespace, "counted"))
     await eventually("its series are gone", async () => {
