@@ -96,7 +96,7 @@ describe("configuration", () => {
   it("the docs make the Secret that the Deployment reads webhook secrets from", () => {
     const page = readFileSync("docs/webhooks.md", "utf8")
     const [, name, key] = /generic (\S+) -n nopea-system --from-literal=(\w+)=/u.exec(page) ?? []
-    const yaml = readFileSync("deploy/deployment.yaml", "utf8")
+    const yaml = readFileSync("deploy/base/deployment.yaml", "utf8")
     const reference = `NOPEA_WEBHOOK_SECRET\\s+valueFrom:\\s+secretKeyRef:\\s+name: ${name}\\s+key: ${key}\\s`
     assert.match(yaml, new RegExp(reference, "u"))
   })

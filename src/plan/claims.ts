@@ -2,7 +2,8 @@
  * Which GitRepository wants which objects: who may take one over from whom, and who is asked before one is deleted.
  * Known are only the GitRepositories of this controller, each from its first sync on. Pure.
  */
-import type { ObjectKey } from "../domain/object.ts"
+import type { ChangeSet } from "../domain/change.ts"
+import { formatRef, type ObjectKey } from "../domain/object.ts"
 import type { Owner } from "./live.ts"
 
 /**
@@ -32,6 +33,8 @@ export interface Claimant {
   /** Has a worker that answers when it is asked. */
   readonly answers: boolean
   readonly wants: ReadonlySet<ObjectKey>
+  /** Of them, what its account had no right to write when it last tried: wishes that hinder nobody. */
+  readonly refused: ReadonlySet<ObjectKey>
   /** Every document rendered: what is not in `wants` is not wanted. */
   readonly isWhole: boolean
   /** Start of the sync that first left out what it had wanted before; milliseconds of the process. */
@@ -54,9 +57,22 @@ export const standOf = (all: Claimants, owner: Owner, key: ObjectKey): Stand => 
 }
 
 export const wantedByOther = (all: Claimants, me: string, key: ObjectKey): string | undefined => {
-  for (const [name, row] of all) if (name !== me && row.wants.has(key)) return name
+  for (const [name, row] of all) {
+    if (name !== me && row.wants.has(key) && !row.refused.has(key)) return name
+  }
   return undefined
 }
+
+/** RBAC's refusal. */
+const CODE_NO_RIGHT = "NOPEA-A002"
+
+/** What the account of a sync had no right to write. */
+export const refusedIn = (changes: ChangeSet): ReadonlySet<ObjectKey> =>
+  new Set(
+    changes.flatMap(({ ref, failure }) =>
+      failure?.code === CODE_NO_RIGHT ? [formatRef(ref)] : [],
+    ),
+  )
 
 /** `group/Kind/namespace/name`; cluster-scoped: empty. */
 const namespaceOf = (key: ObjectKey): string => {

@@ -11,6 +11,7 @@ import { keyOf } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
+import { refusedIn } from "../plan/claims.ts"
 import { memoryAfter } from "../plan/evidence.ts"
 import { appliedAfter, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
@@ -111,6 +112,7 @@ const make = (identityRules: IdentityRules) =>
         inventoryKinds: yield* trackedKinds(journey),
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
+      claims.refused(key, refusedIn(result.changes))
       yield* cache.applied.set(key, appliedAfter(plan, result.changes))
       const now = yield* Clock.currentTimeMillis
       yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now))

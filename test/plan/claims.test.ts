@@ -22,6 +22,7 @@ const row = (name: string, fields: Partial<Claimant> = {}): Claimant => ({
   namespace: "shop",
   answers: true,
   wants: new Set(),
+  refused: new Set(),
   isWhole: true,
   since: 0,
   checked: 0,
@@ -47,6 +48,12 @@ describe("what is known of an object's owner", () => {
     const all = table({ a: { wants: new Set([X]) }, b: {} })
     assert.isUndefined(wantedByOther(all, "team/a", X))
     assert.strictEqual(wantedByOther(all, "team/b", X), "team/a")
+  })
+
+  it("what a claimant's account may not write keeps nothing from anybody", () => {
+    const all = table({ a: { wants: new Set([X, Y]), refused: new Set([X]) }, b: {} })
+    assert.isUndefined(wantedByOther(all, "team/b", X))
+    assert.strictEqual(wantedByOther(all, "team/b", Y), "team/a")
   })
 })
 
