@@ -4,6 +4,7 @@ import { join, resolve } from "node:path"
 import { Duration, Effect, Latch, Layer } from "effect"
 import * as Applier from "./apply/Applier.ts"
 import * as Cache from "./cache/Cache.ts"
+import type { Connect } from "./cli/Cluster.ts"
 import type { Config } from "./config.ts"
 import * as Controller from "./controller/Controller.ts"
 import * as Deletion from "./controller/Deletion.ts"
@@ -17,6 +18,7 @@ import * as Delivery from "./events/Delivery.ts"
 import * as Hearing from "./events/Hearing.ts"
 import { sinksOf } from "./events/sinks.ts"
 import * as GitCli from "./git/GitCli.ts"
+import { openAccess } from "./kube/KubeAuth.ts"
 import * as KubeHttp from "./kube/KubeHttp.ts"
 import * as MeasuredTracer from "./metrics/MeasuredTracer.ts"
 import { Metrics } from "./metrics/Metrics.ts"
@@ -60,6 +62,15 @@ export const renderLayer = (config: Config): Layer.Layer<Render> =>
     maxBytes: READ_BYTES,
     cacheBytes: RENDER_CACHE_BYTES,
   })
+
+/** A person at a command line: few requests, a name of their own, answers soon. */
+export const connect: Connect = (access) =>
+  Effect.flatMap(openAccess(access), ({ server, namespace, ...rest }) =>
+    Effect.map(
+      KubeHttp.makeKube({ server, ...rest }, { fieldManager: "nopea-cli", deadline: 15_000 }),
+      (kube) => ({ kube, server, ...(namespace === undefined ? {} : { namespace }) }),
+    ),
+  )
 
 const accessOf = ({ kubeconfig }: Config) => (kubeconfig === "" ? {} : { kubeconfig })
 

@@ -1,35 +1,29 @@
-/** The command tree. What a command needs of the live world comes in as `Live`. */
-import { Console, Effect, type Layer, Option } from "effect"
+/** The command tree. What a command needs of the live world comes in as `Live`; its own code is loaded when it runs. */
+import { Console, Effect, Layer, Option } from "effect"
 import * as Argument from "effect/cli/Argument"
 import * as CliConfig from "effect/cli/CliConfig"
-import * as CliError from "effect/cli/CliError"
+import type * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
+import * as Completions from "effect/cli/Completions"
 import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { type Config, decodeConfig, FLAG_NAMES, flagName, SETTINGS } from "../config.ts"
 import type { ConfigError } from "../domain/errors.ts"
 import type { Render } from "../render/Render.ts"
 import { VERSION } from "../version.ts"
-import { crdText } from "./crdText.ts"
-import { renderDirectory } from "./RenderDirectory.ts"
+import type { Connect } from "./Cluster.ts"
+import { clusterCommands } from "./Commands.ts"
+import { explain } from "./Explain.ts"
+import { failed } from "./Failed.ts"
+import type { Told } from "./told.ts"
 
 export interface Live<E> {
   /** Runs until interrupted. */
   readonly controller: (config: Config) => Effect.Effect<void, E>
   readonly render: (config: Config) => Layer.Layer<Render>
+  readonly connect: Connect
 }
-
-/** What any of our errors looks like here. */
-interface Told {
-  readonly message: string
-  readonly fix?: string
-}
-
-const told = (error: Told): CliError.UserError =>
-  new CliError.UserError({
-    cause: error,
-    userMessage: error.fix === undefined ? error.message : `${error.message}\n  fix: ${error.fix}`,
-  })
 
 const settingFlags = Object.fromEntries(
   FLAG_NAMES.map((name) => {
@@ -50,10 +44,7 @@ const configFrom = (flags: FlagValues): Effect.Effect<Config, ConfigError> => {
 
 const controller = <E extends Told>(live: Live<E>) =>
   Command.make("controller", settingFlags, (flags) =>
-    configFrom(flags as FlagValues).pipe(
-      Effect.flatMap(live.controller),
-      Effect.mapError((error) => told(error)),
-    ),
+    configFrom(flags as FlagValues).pipe(Effect.flatMap(live.controller), Effect.mapError(failed)),
   ).pipe(Command.withDescription("Run the controller"))
 
 const render = <E>(live: Live<E>) =>
@@ -72,6 +63,7 @@ const render = <E>(live: Live<E>) =>
     ({ directory, output }) =>
       Effect.gen(function* () {
         const config = yield* configFrom({})
+        const { renderDirectory } = yield* Effect.promise(() => import("./RenderDirectory.ts"))
         const result = yield* renderDirectory(directory, output).pipe(
           Effect.provide(live.render(config)),
         )
@@ -81,29 +73,69 @@ const render = <E>(live: Live<E>) =>
           const files = result.failed === 1 ? "1 error" : `${result.failed} errors`
           return yield* Effect.fail({ message: files })
         }
-      }).pipe(Effect.mapError((error: Told) => told(error))),
+      }).pipe(Effect.mapError(failed)),
   ).pipe(
     Command.withDescription(
       "Print the objects of a folder as they would be applied, in apply order; needs no cluster",
     ),
   )
 
-const crd = Command.make("crd", {}, () => Console.log(crdText().trimEnd())).pipe(
-  Command.withDescription("Print the CustomResourceDefinition"),
-)
+const crd = Command.make("crd", {}, () =>
+  Effect.flatMap(
+    Effect.promise(() => import("./crdText.ts")),
+    ({ crdText }) => Console.log(crdText().trimEnd()),
+  ),
+).pipe(Command.withDescription("Print the CustomResourceDefinition"))
 
-/** Effect's without its --log-level, which the controller has as a setting, and its wizard. */
-const GLOBAL_FLAGS = CliConfig.layer({
-  builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions],
-})
+/** `tree` is asked for late: it has this command in it. */
+const completion = (tree: () => Command.Command.Any) =>
+  Command.make("completion", { shell: Argument.Literals("shell", ["bash", "zsh", "fish"]) }, (to) =>
+    Console.log(Completions.generate("nopea", to.shell, Completions.fromCommand(tree()))),
+  ).pipe(
+    Command.withDescription(
+      "Print the completion script of a shell: source <(nopea completion bash)",
+    ),
+  )
+
+/** Effect's without its --log-level, which the controller has as a setting, its wizard, and --completions. */
+const GLOBAL_FLAGS = CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] })
+
+const errorText = (message: string): string => `error: ${message.trim()}`
+
+/** Failures in our own form, and on stderr alone: what is piped stays clean. */
+const OUTPUT = Layer.mergeAll(
+  CliOutput.layer({
+    ...CliOutput.defaultFormatter(),
+    formatError: ({ message }) => errorText(message),
+  }),
+  CliOutput.layerPresenter({
+    present: (output) =>
+      output._tag === "InvalidInvocation"
+        ? Console.error(
+            `${errorText(output.errors.map(({ message }) => message).join("\n"))}\n  fix: see ${output.commandPath.join(" ")} --help`,
+          )
+        : CliOutput.defaultPresenter.present(output),
+  }),
+)
 
 /** The whole command line, ready to run with the arguments of `Stdio`. */
 export const cli = <E extends Told>(
   live: Live<E>,
-): Effect.Effect<void, CliError.CliError, Command.Environment> =>
-  Command.make("nopea").pipe(
-    Command.withDescription("GitOps controller: Git repository to server-side apply to cluster"),
-    Command.withSubcommands([controller(live), render(live), crd]),
-    Command.run({ version: VERSION }),
-    Effect.provide(GLOBAL_FLAGS),
+): Effect.Effect<void, CliError.CliError, Command.Environment> => {
+  const tree: Command.Command<"nopea", object, object, CliError.CliError> = Command.make(
+    "nopea",
+  ).pipe(
+    Command.withDescription(
+      "GitOps for Kubernetes: follow Git repositories and keep a cluster as they say",
+    ),
+    Command.withSubcommands([
+      ...clusterCommands(live.connect),
+      explain,
+      render(live),
+      controller(live),
+      crd,
+      completion(() => tree),
+    ]),
   )
+  return Command.run(tree, { version: VERSION }).pipe(Effect.provide([GLOBAL_FLAGS, OUTPUT]))
+}

@@ -1,12 +1,12 @@
 /** `nopea render DIR`: the objects of a folder, in apply order, as they would be applied but for labels. */
 import { Effect } from "effect"
-import { DUMP_SCHEMA, dump, intYaml11Tag } from "js-yaml"
 import type { ConfigError, Failure, RenderError } from "../domain/errors.ts"
 import { type DesiredObject, stringify } from "../domain/object.ts"
 import { parseJson } from "../plan/json.ts"
 import { applyStages } from "../plan/order.ts"
 import { Render } from "../render/Render.ts"
 import { readLocalTree } from "./LocalTree.ts"
+import { yamlOf } from "./yaml.ts"
 
 export interface RenderedText {
   /** Empty where there is no object. */
@@ -28,16 +28,7 @@ const place = ({ file, document, line }: Failure): string =>
 const errorLine = (failure: Failure): string =>
   `error: ${failure.code} ${place(failure)}: ${failure.reason}\n  fix: ${failure.fix}`
 
-const inDumpSchema = DUMP_SCHEMA.lookupScalarTag(intYaml11Tag.tagName) ?? intYaml11Tag
-/** Integers beyond 2^53 keep every digit; text that any YAML reader takes for something else is quoted. */
-const SCHEMA = DUMP_SCHEMA.withTags({
-  ...inDumpSchema,
-  identify: (value: unknown) => typeof value === "bigint" || inDumpSchema.identify(value),
-  represent: String,
-})
-
-const asYaml = ({ json }: DesiredObject): string =>
-  dump(parseJson(json), { lineWidth: -1, noRefs: true, schema: SCHEMA }).trimEnd()
+const asYaml = ({ json }: DesiredObject): string => yamlOf(parseJson(json))
 
 const asList = (objects: ReadonlyArray<DesiredObject>): string => {
   const items = objects.map(({ json }) => parseJson(json))

@@ -11,6 +11,8 @@ const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 export interface Access {
   readonly server: string
+  /** Of the kubeconfig's context. */
+  readonly namespace?: string
   /** The identity in force. `refused` is one that the server did not accept: it is read again. */
   readonly identity: (refused?: Identity) => Effect.Effect<Identity, KubeError>
 }
@@ -23,7 +25,7 @@ const keepTls = (before: Identity | undefined, after: Identity): Identity => {
 }
 
 /** Reads a source once at a time and keeps what it gave. */
-export const makeAccess = ({ server, read }: Source): Effect.Effect<Access> =>
+export const makeAccess = ({ read, ...source }: Source): Effect.Effect<Access> =>
   Effect.gen(function* () {
     const one = yield* Semaphore.make(1)
     let kept: Credential | undefined
@@ -43,7 +45,7 @@ export const makeAccess = ({ server, read }: Source): Effect.Effect<Access> =>
       return kept.identity
     })
     return {
-      server,
+      ...source,
       identity: (refused) => keptOr(refused, one.withPermits(1)(keptOr(refused, renewed))),
     }
   })

@@ -15,7 +15,7 @@ const unusable = (path: string, reason: string): ConfigError =>
     operation: "read kubeconfig",
     subject: path,
     reason: oneLine(reason, 300),
-    fix: "give a kubeconfig whose current context names a cluster and a user",
+    fix: "give a kubeconfig (KUBECONFIG, --kubeconfig) whose context names a cluster and a user",
     disposition: "stall",
   })
 
@@ -150,6 +150,16 @@ const readCredential = (path: string, context: string | undefined) =>
     return yield* credentialOf(withExec(config, user, status), expiry(status))
   })
 
+const whyUnusable = (config: KubeConfig): string => {
+  const name = config.getCurrentContext()
+  const known = config.getContexts().map((context) => context.name)
+  if (known.includes(name)) return `context ${name} names no cluster and user`
+  const has = known.length === 0 ? "none" : known.slice(0, 10).join(", ")
+  return name
+    ? `has no context ${name} (it has: ${has})`
+    : `has no current context (it has: ${has})`
+}
+
 /** Parses the file once for the server's address; `read` reads it anew, so an edited file counts. */
 export const openKubeconfig = (
   path: string,
@@ -165,15 +175,17 @@ export const openKubeconfig = (
     })
     const cluster = config.getCurrentCluster()
     const user = config.getCurrentUser()
-    if (cluster === null || !user) {
-      const named = `context ${config.getCurrentContext()} names no cluster and user`
-      return yield* unusable(path, named)
-    }
+    const chosen = config.getContextObject(config.getCurrentContext())
+    if (cluster === null || !user) return yield* unusable(path, whyUnusable(config))
     if (user.impersonateUser)
       return yield* unusable(path, "its user impersonates another one (as), which is not supported")
     if (cluster.skipTLSVerify)
       yield* Effect.logWarning(
         "the kubeconfig switches TLS verification off: anybody between may read the token",
       )
-    return { server: cluster.server.replace(/\/+$/u, ""), read: readCredential(path, context) }
+    return {
+      server: cluster.server.replace(/\/+$/u, ""),
+      read: readCredential(path, context),
+      ...(chosen?.namespace && { namespace: chosen.namespace }),
+    }
   })

@@ -13,7 +13,10 @@ import { type Answer, makeTransport, type Transport, type TransportOptions } fro
 import { nameless } from "./unanswered.ts"
 
 /** Default of the user agent: `nopea/<version>`. */
-export interface KubeHttpOptions extends Partial<TransportOptions>, WatchLimits {}
+export interface KubeHttpOptions extends Partial<TransportOptions>, WatchLimits {
+  /** Who writes, for everything but applies; default `nopea`. */
+  readonly fieldManager?: string
+}
 
 type Shape = Kube["Service"]
 
@@ -49,10 +52,9 @@ const sender =
 
 const objectOf = ({ json }: Answer): KubeObject => json as KubeObject
 
-const fieldManager = "nopea"
-
 const verbs = (
   transport: Transport,
+  fieldManager = "nopea",
 ): Omit<Shape, "discovery" | "list" | "listMetadata" | "watch" | "watchMetadata"> => {
   const send = sender(transport)
   const patching =
@@ -141,7 +143,11 @@ export const makeKube = (
       const request = { asked, caller: CONTROLLER, method: "GET", path, accept } as const
       return Effect.map(transport.send(request), ({ json }) => json)
     })
-    return Kube.of({ discovery, ...collections(transport, options), ...verbs(transport) })
+    return Kube.of({
+      discovery,
+      ...collections(transport, options),
+      ...verbs(transport, options.fieldManager),
+    })
   })
 
 /** The cluster that the options name; a wrong setting ends the start with a clear error. */

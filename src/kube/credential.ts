@@ -26,6 +26,8 @@ export interface Credential {
 
 export interface Source {
   readonly server: string
+  /** Where a person works who names none; absent: the source says nothing. */
+  readonly namespace?: string
   readonly read: Effect.Effect<Credential, KubeError>
 }
 

@@ -1,0 +1,164 @@
+/** The commands that speak to a cluster: their flags and arguments. */
+import { Console, Effect, type Scope } from "effect"
+import * as Argument from "effect/cli/Argument"
+import type * as CliError from "effect/cli/CliError"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import { parseGoDuration } from "../domain/duration.ts"
+import { VERSION } from "../version.ts"
+import { type AccessFlags, type Connect, type Here, reach } from "./Cluster.ts"
+import { failed } from "./Failed.ts"
+import { EXIT, type Told } from "./told.ts"
+
+const optionalText = (name: string, help: string) =>
+  Flag.String(name).pipe(Flag.withDescription(help), Flag.optional)
+
+/** As kubectl names them. */
+const ACCESS = {
+  kubeconfig: optionalText("kubeconfig", "kubeconfig file [KUBECONFIG, default ~/.kube/config]"),
+  context: optionalText("context", "context of the kubeconfig; default: its current one"),
+  namespace: optionalText("namespace", "namespace; default: that of the context").pipe(
+    Flag.withAlias("n"),
+  ),
+}
+
+const NAME = Argument.String("name").pipe(Argument.withDescription("name of the GitRepository"))
+
+const outputOf = <const Forms extends ReadonlyArray<string>>(...forms: Forms) =>
+  Flag.Literals("output", forms).pipe(
+    Flag.withAlias("o"),
+    Flag.withDescription("how to print it; default: for people"),
+    Flag.withDefault("text" as const),
+  )
+
+const TIMEOUT = Flag.String("timeout").pipe(
+  Flag.withDescription("how long to wait, such as 30s or 5m"),
+  Flag.withDefault("5m"),
+)
+
+const millisOf = (text: string): Effect.Effect<number, Told> => {
+  const millis = parseGoDuration(text)
+  return millis === undefined
+    ? Effect.fail({
+        message: `--timeout ${text} is no duration`,
+        fix: "write it as 30s, 5m or 1h30m",
+        exit: EXIT.usage,
+      })
+    : Effect.succeed(millis)
+}
+
+const reading = Effect.promise(() => import("./Reading.ts"))
+const acting = Effect.promise(() => import("./Acting.ts"))
+
+type Run = (
+  flags: AccessFlags,
+  use: (here: Here) => Effect.Effect<string, Told, Scope.Scope>,
+) => Effect.Effect<void, CliError.UserError>
+
+/** Connects, does it, prints what it answers. */
+const runner =
+  (connect: Connect): Run =>
+  (flags, use) =>
+    Effect.flatMap(reach(connect, flags), use).pipe(
+      Effect.scoped,
+      Effect.flatMap((text) => Console.log(text)),
+      Effect.mapError(failed),
+    )
+
+const get = (run: Run) =>
+  Command.make(
+    "get",
+    {
+      names: Argument.String("name").pipe(Argument.variadic()),
+      ...ACCESS,
+      all: Flag.Boolean("all-namespaces").pipe(
+        Flag.withAlias("A"),
+        Flag.withDescription("those of all namespaces"),
+        Flag.withDefault(false),
+      ),
+      output: outputOf("wide", "yaml", "json", "name"),
+    },
+    (options) => run(options, (here) => Effect.flatMap(reading, (r) => r.get(here, options))),
+  ).pipe(Command.withDescription("List GitRepositories: phase, commit, objects, drift"))
+
+const looks = (run: Run) => [
+  Command.make("status", { name: NAME, ...ACCESS, output: outputOf("yaml", "json", "name") }, (o) =>
+    run(o, (here) => Effect.flatMap(reading, (r) => r.status(here, o))),
+  ).pipe(Command.withDescription("Say how a GitRepository is, why, and what to do about it")),
+  Command.make("drift", { name: NAME, ...ACCESS, output: outputOf("wide", "yaml", "json") }, (o) =>
+    run(o, (here) => Effect.flatMap(reading, (r) => r.drift(here, o))),
+  ).pipe(Command.withDescription("List what somebody changed in the cluster: field, author, time")),
+  Command.make(
+    "history",
+    { name: NAME, ...ACCESS, output: outputOf("wide", "yaml", "json") },
+    (o) => run(o, (here) => Effect.flatMap(reading, (r) => r.history(here, o))),
+  ).pipe(Command.withDescription("List the last ten syncs")),
+]
+
+const sync = (run: Run) =>
+  Command.make(
+    "sync",
+    {
+      name: NAME,
+      ...ACCESS,
+      timeout: TIMEOUT,
+      wait: Flag.Boolean("wait").pipe(
+        Flag.withDescription("wait until the sync has ended (--no-wait: only ask for it)"),
+        Flag.withDefault(true),
+      ),
+    },
+    (options) =>
+      run(options, (here) =>
+        Effect.gen(function* () {
+          const timeout = yield* millisOf(options.timeout)
+          return yield* (yield* acting).sync(here, { ...options, timeout })
+        }),
+      ),
+  ).pipe(Command.withDescription("Sync now, and wait for how it ends"))
+
+const acts = (run: Run) => [
+  Command.make("suspend", { name: NAME, ...ACCESS }, (o) =>
+    run(o, (here) => Effect.flatMap(acting, (a) => a.setSuspended(here, o.name, true))),
+  ).pipe(Command.withDescription("Stop syncing and healing")),
+  Command.make("resume", { name: NAME, ...ACCESS }, (o) =>
+    run(o, (here) => Effect.flatMap(acting, (a) => a.setSuspended(here, o.name, false))),
+  ).pipe(Command.withDescription("Go on with syncing and healing")),
+  Command.make("approve-prune", { name: NAME, ...ACCESS }, (o) =>
+    run(o, (here) => Effect.flatMap(acting, (a) => a.approvePrune(here, o.name))),
+  ).pipe(Command.withDescription("Let the held deletes of the present commit go on")),
+]
+
+const version = (connect: Connect) =>
+  Command.make(
+    "version",
+    {
+      ...ACCESS,
+      client: Flag.Boolean("client").pipe(
+        Flag.withDescription("of this program only: asks no cluster"),
+        Flag.withDefault(false),
+      ),
+      controllerNamespace: Flag.String("controller-namespace").pipe(
+        Flag.withDescription("where the controller runs"),
+        Flag.withDefault("nopea-system"),
+      ),
+    },
+    (options) =>
+      Effect.gen(function* () {
+        yield* Console.log(`client      ${VERSION}`)
+        if (options.client) return
+        const here = yield* reach(connect, options)
+        const { clusterVersions } = yield* Effect.promise(() => import("./Version.ts"))
+        const lines = yield* clusterVersions(here, options.controllerNamespace)
+        yield* Console.log(lines.join("\n"))
+      }).pipe(Effect.scoped, Effect.mapError(failed)),
+  ).pipe(Command.withDescription("Print the versions of this program and of what the cluster has"))
+
+/** What each one takes is its own matter. */
+type AnyCommand = Command.Command<string, object, object, CliError.UserError>
+
+/** In the order of the help. */
+export const clusterCommands = (connect: Connect): ReadonlyArray<AnyCommand> => {
+  const run = runner(connect)
+  const all = [get(run), ...looks(run), sync(run), ...acts(run), version(connect)]
+  return all as ReadonlyArray<unknown> as ReadonlyArray<AnyCommand>
+}
