@@ -51,6 +51,14 @@ G027 | a path is not accepted | .. or .git in spec.path | use a path inside the 
 G028 | the data directory cannot be used | it is missing, read-only or of another user | make NOPEA_DATA_DIR a directory that the controller may write
 G029 | git could not be started, or was killed | limits on processes, files or memory | raise the limits of the controller's pod; look for git
 G030 | the files below spec.path are too many or too large together | spec.path is the root of a large repository | narrow spec.path, or split the directory over several GitRepositories
+G031 | the tag does not exist | a typing error in spec.ref.tag, or a tag that was deleted or not pushed yet | push the tag, or correct spec.ref.tag; nothing is pruned meanwhile
+G032 | the name of the tag is not valid | characters that git does not allow | set spec.ref.tag to a valid tag name, such as v1.2.3
+G033 | no tag is in the version range | no such release yet, or tags that are no semantic versions | push such a tag, or widen spec.ref.semver
+G034 | the version range cannot be read | a typing error in spec.ref.semver | write it as 1.x or >=1.2.0 <2.0.0
+G035 | the commit does not exist on the server | a typing error in spec.ref.commit, or a commit that was not pushed | push the commit, or correct spec.ref.commit
+G036 | the server does not give out this commit by its id | it is reachable from no branch or tag, or the server allows only these | follow a branch or a tag at that commit, or allow it at the server (uploadpack.allowReachableSHA1InWant)
+G037 | what is followed is no commit | a tag of a file or tree | follow a commit, or a tag of one
+G038 | the repository has too many tags to choose from | a version range in a very large repository | name one tag in spec.ref.tag instead of a range
 G099 | git failed in a way that has no code of its own | see the reason | read the reason; it is tried again by itself
 R001 | Kustomize is not rendered by this version | a kustomization.yaml below spec.path | render it in CI and commit the result, or choose a path without one
 R002 | Helm charts are not rendered yet | a Chart.yaml below spec.path | run helm template in CI and commit the result, or move the chart out of the path
