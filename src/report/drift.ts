@@ -4,7 +4,7 @@ import type { Drift } from "../domain/drift.ts"
 import { formatRef } from "../domain/object.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { type DriftEntry, timeText } from "../domain/status.ts"
-import { line } from "./text.ts"
+import { line, steady } from "./text.ts"
 import { isFailedHeal, NOTE } from "./verdict.ts"
 
 const HEAL_FAILED = "healing failed"
@@ -15,7 +15,7 @@ const unhealed = (change: Change): string | undefined => {
   const { failure } = change
   if (failure === undefined) return undefined
   const what = isFailedHeal(change) ? HEAL_FAILED : HEAL_WAITS
-  return `${what} [${failure.code}]: ${failure.reason}`
+  return `${what} [${failure.code}]: ${steady(failure.reason)}`
 }
 
 const rowOf = (object: string, drift: Drift, obstacle: string | undefined): DriftEntry => {

@@ -15,7 +15,7 @@ import {
   timeText,
 } from "../domain/status.ts"
 import type { SyncReport } from "./Reporter.ts"
-import { line, short } from "./text.ts"
+import { line, short, steady } from "./text.ts"
 import { ranked } from "./verdict.ts"
 
 /** What counts as having done something. */
@@ -30,7 +30,7 @@ export const failureEntry = (failure: Failure): FailureEntry => {
     ...rest,
     ...(object === undefined ? {} : { object: line(object, 512) }),
     ...(file === undefined ? {} : { file: line(file, 512) }),
-    reason: line(failure.reason, 1000),
+    reason: line(steady(failure.reason), 1000),
     fix: line(failure.fix, 500),
   }
 }

@@ -17,6 +17,17 @@ export const line = (text: string, most: number): string => {
   return clean.length <= most ? clean : `${clean.slice(0, most - 1).toWellFormed()}…`
 }
 
+/** What curl, git and Go measure or draw anew each time: how long, how many bytes, the port on our side. */
+const CHANCE: ReadonlyArray<readonly [RegExp, string]> = [
+  [/ after \d+ (?:ms|milliseconds)\b/gu, ""],
+  [/\b\d+(?: out of \d+)? (?=bytes (?:remaining|received|of body))/gu, "some "],
+  [/\b(read|write) (tcp|udp) \S{1,60}->/gu, "$1 $2 "],
+]
+
+/** A failure that comes again reads the same, or every try would be news. */
+export const steady = (text: string): string =>
+  CHANCE.reduce((kept, [chance, instead]) => kept.replace(chance, instead), text)
+
 /** Enough of a commit id to know it by. */
 export const short = (sha: string): string => sha.slice(0, 7)
 

@@ -10,7 +10,7 @@ import {
   type RepositoryStatus,
 } from "../domain/status.ts"
 import type { SyncReport } from "./Reporter.ts"
-import { plural, short } from "./text.ts"
+import { plural, short, steady } from "./text.ts"
 
 export interface Verdict {
   readonly phase: Phase
@@ -59,7 +59,7 @@ const reasonOf = ({ code }: Failure): string => BY_LETTER[code.charAt(6)] ?? "Fa
 const sentence = ({ code, object, file, line: row, reason, fix }: Failure): string => {
   const place = file === undefined ? "" : `${file}${row === undefined ? "" : `:${row}`}`
   const subject = object === undefined ? place : `${object}${place && ` (${place})`}`
-  return `${subject && `${subject}: `}${reason} [${code}]. Fix: ${fix}`
+  return `${subject && `${subject}: `}${steady(reason)} [${code}]. Fix: ${fix}`
 }
 
 const failed = (reason: string, message: string, retryIn: number | undefined): Verdict => ({

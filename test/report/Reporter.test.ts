@@ -367,6 +367,48 @@ describe("Kubernetes Events", () => {
     ),
   )
 
+  it.effect.each<[string, (n: number) => string, string]>([
+    ["a time", (n) => `port 443 after ${n} ms: refused`, "port 443: refused"],
+    [
+      "a time and sizes",
+      (n) => `timed out after ${n} milliseconds with ${n} out of 9${n} bytes received`,
+      "timed out with some bytes received",
+    ],
+    [
+      "sizes",
+      (n) => `RPC failed; ${n} bytes of body are still expected; closed with ${n} bytes remaining`,
+      "RPC failed; some bytes of body are still expected; closed with some bytes remaining",
+    ],
+    [
+      "a port of ours",
+      (n) => `read tcp 10.0.0.1:${n}->10.0.0.2:443: connection reset by peer`,
+      "read tcp 10.0.0.2:443: connection reset by peer",
+    ],
+  ])(
+    "and status tell once, with the way out, what fails again with another number: %s",
+    ([, words, told]) =>
+      world(({ finish, said, patches, status }) =>
+        Effect.gen(function* () {
+          const git = (n: number) => gitError({ reason: words(n) })
+          const object = (n: number) =>
+            outcome("a", "", { failures: [failure({ reason: words(n) })] })
+          for (const fail of [git, object]) {
+            yield* finish(fail(1), { retryIn: 1 })
+            const [patched, events] = [patches(), said().length]
+            for (const n of [2, 30, 45_678])
+              yield* finish(fail(n), { retryIn: 1, trigger: "retry" })
+            expect([patches(), said().length]).toEqual([patched, events])
+          }
+          const at = "fetch https://git.example/web.git"
+          expect(said()[0]).toBe(
+            `Warning GitFailed: ${at}: ${told} [NOPEA-G001]. Fix: check the network`,
+          )
+          expect(said()).toHaveLength(2)
+          expect(status().failures?.[0]).toMatchObject({ reason: told, fix: failure().fix })
+        }),
+      ),
+  )
+
   it.effect("that expired on the server are written anew", () =>
     world(({ memory, finish, events }) =>
       Effect.gen(function* () {

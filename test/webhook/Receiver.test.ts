@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Logger, Redacted, References } from "effect"
 import { TestClock } from "effect/testing"
@@ -11,7 +12,7 @@ import { actors, kubeError, outcome } from "../layers/Actors.ts"
 import * as Memory from "../layers/KubeMemory.ts"
 import { type RepositoryFields, repository, SYNCED } from "../layers/repositories.ts"
 import { recorded } from "../layers/Spans.ts"
-import { type Built, build, NAMES, NEW, replaced, SAMPLES, SECRET } from "./deliveries.ts"
+import { type Built, build, NAMES, NEW, replaced, SAMPLES, SECRET, SIGNING } from "./deliveries.ts"
 
 interface World {
   readonly a: ReturnType<typeof actors>
@@ -221,6 +222,32 @@ describe("a delivery", () => {
         }),
       "first",
       "second",
+    ),
+  )
+
+  it.effect("of GitLab is proven by its signing token too, once for each id", () =>
+    world(
+      (w) =>
+        Effect.gen(function* () {
+          yield* w.s.start(shop("gitlab"))
+          yield* TestClock.adjust("1 minute")
+          const { body, headers } = build(SAMPLES.gitlab, { signed: false })
+          const mac = createHmac("sha256", Buffer.alloc(32, 7)).update("id-1.60.").update(body)
+          const signed = {
+            "idempotency-key": "id-1",
+            "webhook-id": "id-1",
+            "webhook-timestamp": "60",
+            "webhook-signature": `v1,${mac.digest("base64")}`,
+          }
+          const built = { body, headers: { ...headers, ...signed } }
+          assert.strictEqual(yield* w.post("/webhook/gitlab", built), "202")
+          assert.strictEqual(yield* w.post("/webhook/gitlab", built), "200")
+          yield* settle
+          assert.deepStrictEqual(hooks(w.a), [NEW])
+          yield* TestClock.adjust("6 minutes")
+          assert.strictEqual(yield* w.post("/webhook/gitlab", built), "401 NOPEA-W002")
+        }),
+      SIGNING,
     ),
   )
 

@@ -148,6 +148,15 @@ describe("a webhook's body", () => {
     ),
   )
 
+  it.live("in the query of a GET reaches nobody", () =>
+    world(({ port, bodies }) =>
+      Effect.gen(function* () {
+        assert.match(yield* get(port, "/webhook/gitea?payload=%7B%7D"), /^404/u)
+        assert.deepStrictEqual(bodies, [])
+      }),
+    ),
+  )
+
   it.live("that is larger than allowed is refused by what it declares, unread", () =>
     world(({ post, raw, bodies }) =>
       Effect.gen(function* () {
