@@ -34,6 +34,7 @@ import * as Supervisor from "./supervisor/Supervisor.ts"
 import { REFUSALS } from "./webhook/answer.ts"
 import { makeReceiver } from "./webhook/Receiver.ts"
 import * as WebhookServer from "./webhook/WebhookServer.ts"
+import * as CheckupLive from "./worker/CheckupLive.ts"
 import { Credentials } from "./worker/Credentials.ts"
 import * as HashKey from "./worker/HashKey.ts"
 import * as Sync from "./worker/Sync.ts"
@@ -101,6 +102,7 @@ const drainTimeout = (config: Config, leader: Leader.Leader["Service"]) => (): n
 const workersLayer = (config: Config, leader: Leader.Leader["Service"]) =>
   Supervisor.layer({ drainTimeout: drainTimeout(config, leader) }).pipe(
     Layer.provideMerge(Sync.layer(config)),
+    Layer.provide(CheckupLive.layer(config)),
     Layer.provide([Applier.layer, Credentials.layer, HashKey.layer(config.namespace)]),
     Layer.provideMerge(Layer.mergeAll(LiveIndex.layer(config), ReporterLive.layer)),
     Layer.provideMerge(Cache.layer()),

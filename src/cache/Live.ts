@@ -39,6 +39,9 @@ export interface Settled {
   readonly whole: boolean
 }
 
+/** An object of a repository has this version now; `""`: it is gone. */
+export type Changed = (key: ObjectKey, resourceVersion: string) => void
+
 export class Live extends Context.Service<
   Live,
   {
@@ -54,6 +57,10 @@ export class Live extends Context.Service<
     readonly settle: (repository: string, rows: ReadonlyArray<Settled>) => Effect.Effect<void>
     /** `wake` is called when somebody else changed, deleted or released an object of it. Synchronous. */
     readonly register: (repository: string, wake: () => void) => void
+    /** `changed` hears of every new version, also where only the status changed; absent: no longer. Synchronous. */
+    readonly follow: (repository: string, changed?: Changed) => void
+    /** Whether new versions of this kind are told. */
+    readonly isWatched: (kind: GroupKind) => boolean
     /** Everything of a repository whose worker is gone for good. */
     readonly drop: (repository: string) => Effect.Effect<void>
   }

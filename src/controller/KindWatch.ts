@@ -8,6 +8,7 @@ import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
 import type { InformerEvent } from "../kube/watch.ts"
 import { LABEL_REPOSITORY } from "../plan/live.ts"
 import { survive } from "../supervisor/Survive.ts"
+import type { Followers } from "./Followers.ts"
 import type { LiveStore } from "./LiveStore.ts"
 import { isSameType, type Seen, seenAs, type WatchView } from "./liveRows.ts"
 
@@ -65,6 +66,12 @@ const alive = Effect.fnUntraced(function* (watch: KindWatch, event: InformerEven
   yield* Effect.logInfo("a kind is watched again").pipe(named(watch))
 })
 
+const tellFollowers = (followers: Followers, event: InformerEvent<Seen>): void => {
+  if (event.type === "applied") followers.applied(event.object)
+  if (event.type === "deleted") followers.deleted(event.object)
+  if (event.type === "synced") for (const seen of event.objects) followers.applied(seen)
+}
+
 const keep = (store: LiveStore, watch: KindWatch, event: InformerEvent<Seen>): void => {
   if (event.type === "applied") store.applied(event.object)
   if (event.type === "deleted") store.deleted(event.object)
@@ -88,6 +95,7 @@ export interface KindWatches {
 /** They end with the scope. */
 export const makeKindWatches = (
   store: LiveStore,
+  followers: Followers,
 ): Effect.Effect<KindWatches, never, Kube | Scope.Scope> =>
   Effect.gen(function* () {
     const fibers = yield* FiberMap.make<string>()
@@ -101,7 +109,10 @@ export const makeKindWatches = (
       Effect.suspend(() => {
         if (!isCurrent(watch)) return Effect.void
         if (event.type === "failed") return troubled(watch, event.error)
-        const keeping = Effect.sync(() => keep(store, watch, event))
+        const keeping = Effect.sync(() => {
+          keep(store, watch, event)
+          tellFollowers(followers, event)
+        })
         return Effect.andThen(alive(watch, event), keeping)
       })
 

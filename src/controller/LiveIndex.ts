@@ -6,6 +6,7 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, type GroupKind } from "../domain/object.ts"
 import { type Discovery, Kube, type ResourceType } from "../kube/Kube.ts"
 import { isUnreadable } from "../plan/kinds.ts"
+import { Followers } from "./Followers.ts"
 import { isFatal, type Lister, listKind, SECRET } from "./KindList.ts"
 import { type KindWatches, makeKindWatches, viewOf } from "./KindWatch.ts"
 import { LiveStore } from "./LiveStore.ts"
@@ -184,10 +185,11 @@ const make = ({
 }: LiveIndexOptions): Effect.Effect<Live["Service"], never, Kube | Scope.Scope> =>
   Effect.gen(function* () {
     const store = new LiveStore()
+    const followers = new Followers()
     const parts: Parts = {
       kube: yield* Kube,
       store,
-      watches: yield* makeKindWatches(store),
+      watches: yield* makeKindWatches(store, followers),
       watchSecrets,
       named: new Map(),
       listed: new Map(),
@@ -210,6 +212,11 @@ const make = ({
         ),
       settle: (repository, rows) => Effect.sync(() => store.settle(repository, rows)),
       register: (repository, wake) => store.register(repository, wake),
+      follow: (repository, changed) => followers.follow(repository, changed),
+      isWatched: (kind) => {
+        const watch = parts.watches.get(formatGroupKind(kind))
+        return watch?.isSynced === true && watch.trouble === undefined
+      },
       drop: (repository) =>
         Effect.sync(() => {
           parts.named.delete(repository)

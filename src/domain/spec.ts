@@ -126,7 +126,11 @@ export const RepositorySpec = Schema.Struct({
     "How often everything is compared with the cluster again, behind the watch that notices drift at once. Default: twice the interval.",
     Interval,
   ),
-  timeout: withDefault("3m", "How long one sync may take.", goDuration("1s", "24h")),
+  timeout: withDefault(
+    "3m",
+    "How long one sync may take; with wait, also how long its objects may take to become healthy.",
+    goDuration("1s", "24h"),
+  ),
   targetNamespace: optional(
     "Namespace for namespaced objects that name none. Default: the namespace of this GitRepository.",
     Label,

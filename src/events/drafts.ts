@@ -12,6 +12,7 @@ import { purlOf } from "./purl.ts"
 
 type Of<What extends HeardOf["what"]> = Extract<HeardOf, { readonly what: What }>
 type Finished = Of<"finished">
+type Crashed = Of<"crashed" | "suspended" | "health">
 
 /** An event has to stay below 64 KiB. */
 const MAX_ROWS = 12
@@ -212,7 +213,7 @@ const drift = (place: Place, heard: Finished): ReadonlyArray<Draft> => {
   return [draft("drift", repository, at, content, data)]
 }
 
-const crashed = (place: Place, heard: Of<"crashed" | "suspended">): ReadonlyArray<Draft> => {
+const crashed = (place: Place, heard: Crashed): ReadonlyArray<Draft> => {
   const { repository, at, cause = "", after } = heard
   const content = {
     environment: environmentOf(place, repository),
@@ -238,6 +239,7 @@ export const draftsOf = (
     case "crashed":
       return isStarted || isNewFailure(heard.before, heard.after) ? crashed(place, heard) : []
     case "suspended":
+    case "health":
       return []
     case "removed": {
       const content = { environment: environmentOf(place, repository) }

@@ -8,7 +8,7 @@ export const measure = (registry: Registry, heard: Heard): void => {
   if (heard.what === "finished") countSync(registry, heard)
   if (heard.what === "crashed")
     registry.count("nopea_worker_crashes_total", { repository: keyOf(heard.repository) })
-  if (heard.what === "crashed" || heard.what === "suspended")
+  if (heard.what === "crashed" || heard.what === "suspended" || heard.what === "health")
     gauges(registry, heard.repository, heard.after)
   if (heard.what === "rejected") {
     registry.set("nopea_repository_ready", { repository: heard.key }, 0)

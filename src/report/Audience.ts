@@ -33,7 +33,8 @@ export type HeardOf =
       readonly at: number
     })
   | {
-      readonly what: "crashed" | "suspended"
+      /** `health`: somebody looked at what was applied. */
+      readonly what: "crashed" | "suspended" | "health"
       readonly repository: GitRepository
       /** Of a crash; free of secrets. */
       readonly cause?: string

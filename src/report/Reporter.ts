@@ -4,6 +4,7 @@ import type { KubeError, SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import type { Trigger } from "../domain/trigger.ts"
+import type { View } from "../health/view.ts"
 
 export interface SyncReport {
   readonly repository: GitRepository
@@ -16,6 +17,13 @@ export interface SyncReport {
   readonly retryIn?: number
 }
 
+export interface HealthReport {
+  readonly repository: GitRepository
+  /** What was applied; absent, with the view: nobody wants to know any longer. */
+  readonly commit?: string
+  readonly view?: View
+}
+
 export class Reporter extends Context.Service<
   Reporter,
   {
@@ -26,6 +34,8 @@ export class Reporter extends Context.Service<
       syncId: string,
     ) => Effect.Effect<void>
     readonly finished: (report: SyncReport) => Effect.Effect<void>
+    /** What somebody saw who looked at the health of what was applied. */
+    readonly health: (report: HealthReport) => Effect.Effect<void>
     readonly suspended: (repository: GitRepository) => Effect.Effect<void>
     /** A worker crashed; `cause` is already free of secrets. */
     readonly crashed: (

@@ -16,7 +16,14 @@ import { makeRecorder } from "./Recorder.ts"
 import { Reporter, type SyncReport } from "./Reporter.ts"
 import { keep } from "./rows.ts"
 import { logUnwritten, makeWriter, type News, type Target, type Told } from "./StatusWriter.ts"
-import { afterCrash, afterError, afterSync, whileSuspended, whileSyncing } from "./status.ts"
+import {
+  afterCrash,
+  afterError,
+  afterHealth,
+  afterSync,
+  whileSuspended,
+  whileSyncing,
+} from "./status.ts"
 import { line } from "./text.ts"
 import { ranked } from "./verdict.ts"
 
@@ -43,7 +50,7 @@ const logSync = Effect.fnUntraced(function* (report: SyncReport, { after }: Told
   const now = yield* Clock.currentTimeMillis
   const { repository, trigger, syncId, startedAt, outcome, retryIn } = report
   const ready = conditionOf(after, "Ready")
-  const isWell = ready?.status === "True" && conditionOf(after, "Drifted")?.reason !== "HealFailed"
+  const isWell = ready?.status !== "False" && conditionOf(after, "Drifted")?.reason !== "HealFailed"
   const isQuiet = Result.isSuccess(outcome) && outcome.success.result === "nothing"
   const calm = isQuiet ? Effect.logDebug : Effect.logInfo
   yield* (isWell ? calm : Effect.logWarning)("sync finished").pipe(
@@ -159,6 +166,12 @@ const make = Effect.gen(function* () {
       const news = sync === undefined ? {} : { news: sync.news }
       yield* tellAudience((at) => ({ what: "finished", ...report, ...told, ...news, at }))
       yield* record(repository, noticesOf(told.before, told.after, sync))
+    }),
+    health: Effect.fnUntraced(function* (report) {
+      const { repository } = report
+      const told = yield* tell(repository, (before, at) => afterHealth(before, report, at))
+      if (told.before !== told.after)
+        yield* tellAudience((at) => ({ what: "health", repository, ...told, at }))
     }),
     suspended: Effect.fnUntraced(function* (repository) {
       const told = yield* tell(repository, whileSuspended)

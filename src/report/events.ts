@@ -21,6 +21,7 @@ export interface Notice {
 }
 
 const NAMED = 3
+const UNHEALTHY = "HealthCheckFailed"
 const CALM = new Set(["Progressing", "Suspended", "DependencyNotReady"])
 
 /** The condition, if it says something else than before. */
@@ -56,9 +57,22 @@ const readiness = (
   const isReady = conditionOf(after, "Ready")?.status === "True"
   if (isReady && outcome !== undefined && wroteNews(outcome)) return [applied(after, outcome)]
   const news = newsOf(before, after, "Ready")
-  if (news === undefined) return []
+  if (news === undefined || news.status === "Unknown") return []
   const { reason, message } = news
+  if (reason === UNHEALTHY && conditionOf(before, "Ready")?.reason === reason) return []
   return [{ type: isReady || CALM.has(reason) ? "Normal" : "Warning", reason, message }]
+}
+
+/** Of a repository whose Ready does not tell it. */
+const healthiness = (before: RepositoryStatus, after: RepositoryStatus): ReadonlyArray<Notice> => {
+  const [old, now] = [conditionOf(before, "Healthy"), conditionOf(after, "Healthy")]
+  const isTold = newsOf(before, after, "Ready") !== undefined
+  if (isTold || now === undefined || old?.status === now.status) return []
+  const { reason, message } = now
+  if (now.status === "False") return [{ type: "Warning", reason, message }]
+  return old?.status === "False" && now.status === "True"
+    ? [{ type: "Normal", reason: "Healthy", message }]
+    : []
 }
 
 const named = (all: ReadonlyArray<string>, separator: string, more: string): string =>
@@ -147,7 +161,10 @@ export const noticesOf = (
     ...healed(found.news),
     ...warned(before, found.outcome),
   ]
-  return [...readiness(before, after, sync?.outcome), ...(sync === undefined ? [] : of(sync))].map(
-    (notice) => ({ ...notice, message: line(notice.message, MAX_MESSAGE) }),
-  )
+  const told = [
+    ...readiness(before, after, sync?.outcome),
+    ...healthiness(before, after),
+    ...(sync === undefined ? [] : of(sync)),
+  ]
+  return told.map((notice) => ({ ...notice, message: line(notice.message, MAX_MESSAGE) }))
 }

@@ -31,9 +31,10 @@ import {
   withHistory,
   wroteAnything,
 } from "./entries.ts"
-import type { SyncReport } from "./Reporter.ts"
+import { awaiting, healthyNews, isDecidedByHealth, UNKNOWN } from "./health.ts"
+import type { HealthReport, SyncReport } from "./Reporter.ts"
 import { line, MAX_MESSAGE } from "./text.ts"
-import { noted, type Verdict, verdictOf, verdictOfError } from "./verdict.ts"
+import { appliedVerdict, noted, type Verdict, verdictOf, verdictOfError } from "./verdict.ts"
 
 const progressing = (message: string) =>
   ({ status: "True", reason: "Progressing", message }) as const
@@ -45,7 +46,8 @@ const judged = (before: RepositoryStatus, verdict: Verdict, at: Moment): Reposit
   const status = { ...before, ...summaryOf(before), phase, observedGeneration: at.generation }
   const news: ConditionNews = {
     Ready: { status: ready, reason, message },
-    Reconciling: next === "retrying" ? progressing("it is tried again by itself") : undefined,
+    Reconciling:
+      next === "retrying" ? progressing(verdict.waits ?? "it is tried again by itself") : undefined,
     Stalled: next === "stalled" ? { status: "True", reason, message } : undefined,
   }
   return withConditions(status, news, at)
@@ -172,15 +174,36 @@ const succeeded = (
   const verdict = verdictOf(known, outcome, report)
   const isWhole = verdict.ready === "True" && !report.repository.spec.dryRun
   const hasMoved = isWhole && before.lastSyncedCommit !== commit.sha
+  const isNew = hasMoved || wroteAnything(outcome)
   const status = {
     ...known,
     lastAttemptedCommit: commit.sha,
     ...(isWhole ? { lastSyncedCommit: commit.sha } : {}),
-    ...(hasMoved || wroteAnything(outcome) ? { lastSyncTime: timeText(at.now) } : {}),
+    ...(isNew ? { lastSyncTime: timeText(at.now) } : {}),
     commit: commitEntry(commit),
     failures: failureEntries(failures),
   }
-  return judged(status, verdict, at)
+  const { repository } = report
+  const isUnseen = isNew || conditionOf(before, "Healthy")?.observedGeneration !== at.generation
+  const isToBeSeen = isWhole && repository.spec.wait && isUnseen
+  const seen = isToBeSeen ? withConditions(status, { Healthy: UNKNOWN }, at) : status
+  return judged(seen, awaiting(verdict, seen, repository), at)
+}
+
+/** Somebody looked at what was applied. A look at another commit's objects says nothing any more. */
+export const afterHealth = (
+  before: RepositoryStatus,
+  { repository, commit, view }: HealthReport,
+  at: Moment,
+): RepositoryStatus => {
+  if (view === undefined || commit === undefined)
+    return conditionOf(before, "Healthy") === undefined
+      ? before
+      : withConditions(before, { Healthy: undefined }, at)
+  if (before.commit?.sha !== commit) return before
+  const status = withConditions(before, { Healthy: healthyNews(view, repository) }, at)
+  if (!isDecidedByHealth(status, repository)) return status
+  return judged(status, awaiting(appliedVerdict(status, commit), status, repository), at)
 }
 
 /** A request is answered once a sync that began after it has ended, well or not. */
@@ -188,6 +211,9 @@ const answered = (before: RepositoryStatus, { repository }: SyncReport): Reposit
   const request = reconcileRequestOf(repository)
   return request === undefined ? before : { ...before, lastHandledReconcileAt: line(request, 256) }
 }
+
+/** In the history a sync is what it applied, whatever becomes of that. */
+const [SYNCED, DRIFTED] = [{ phase: "Synced" }, { phase: "Drifted" }] as const
 
 /** After a sync. */
 export const afterSync = (
@@ -200,5 +226,9 @@ export const afterSync = (
   const after = Result.isSuccess(outcome)
     ? succeeded(known, outcome.success, report, at)
     : afterError(known, outcome.failure, at, retryIn)
-  return withHistory(after, report, at)
+  const { phase } = after
+  const applied = isDecidedByHealth(after, report.repository)
+    ? { ...after, ...(after.driftedCount ? DRIFTED : SYNCED) }
+    : after
+  return { ...withHistory(applied, report, at), ...(phase === undefined ? {} : { phase }) }
 }

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly message: string
   /** `stalled`: only a person can help. `retrying`: it is tried again by itself. */
   readonly next: "settled" | "retrying" | "stalled"
+  /** Why it becomes otherwise by itself; absent: because it is tried again. */
+  readonly waits?: string
 }
 
 /** Codes of the notes that planning puts on objects it leaves alone. */
@@ -111,6 +113,15 @@ const plannedText = ({ plan = [] }: RepositoryStatus): string => {
     : `${plan.length} or more objects`
 }
 
+/** Nothing failed, and nothing is held. */
+export const appliedVerdict = (known: RepositoryStatus, sha: string): Verdict => ({
+  phase: known.driftedCount ? "Drifted" : "Synced",
+  ready: "True",
+  reason: "Succeeded",
+  message: `applied ${short(sha)}: ${plural(known.resourceCount ?? 0, "object")}`,
+  next: "settled",
+})
+
 /**
  * `known`: of the objects, what this sync saw, else what was known before. Where nothing failed but heals, Git's
  * commit is applied whole: phase `Drifted`, and Ready stays `True`, as it does for drift that a policy leaves. The
@@ -131,6 +142,5 @@ export const verdictOf = (
   }
   const held = heldBecause(known, outcome)
   if (held !== undefined) return failed("PruneHeld", held, undefined)
-  const message = `applied ${short(commit.sha)}: ${plural(known.resourceCount ?? 0, "object")}`
-  return { ...good, phase: known.driftedCount ? "Drifted" : "Synced", message }
+  return appliedVerdict(known, commit.sha)
 }

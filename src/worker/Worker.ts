@@ -7,6 +7,7 @@ import type { Trigger } from "../domain/trigger.ts"
 import { ulid } from "../domain/ulid.ts"
 import { Reporter } from "../report/Reporter.ts"
 import type { Answer, Reply, WorkerHandle } from "./Handle.ts"
+import { makeHealthWatch } from "./HealthWatch.ts"
 import type { Request } from "./mailbox.ts"
 import { SyncRefused } from "./refused.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
@@ -19,6 +20,7 @@ const SLOW = Duration.seconds(1)
 const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   const syncer = yield* Syncer
   const reporter = yield* Reporter
+  const health = yield* makeHealthWatch(handle.key)
   const startedAt = yield* Clock.currentTimeMillis
   let state: WorkerState = IDLE
   let timers: Timers = { poll: startedAt, reconcile: startedAt }
@@ -70,6 +72,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
     yield* link(trigger.traces?.slice(1) ?? [])
     const request: SyncRequest = { repository, trigger, syncId }
     yield* tellFirst(request)
+    yield* health.pause
     const outcome = yield* syncer
       .run(request)
       .pipe(
@@ -83,6 +86,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }
     yield* reporter.finished({ ...request, startedAt, outcome, ...retry })
+    yield* health.after(request, outcome)
     return outcome
   })
 
@@ -90,7 +94,8 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
     const { repository } = handle
     const { action } = advance({ type: "taken", suspended: isSuspended(repository) })
     if (action === "run") return yield* follow(sync(repository, trigger), trigger.traces?.[0])
-    if (action === "tellSuspended") yield* reporter.suspended(repository)
+    if (action === "tellSuspended")
+      yield* Effect.andThen(health.pause, reporter.suspended(repository))
     const answer: Answer = Result.fail(
       new SyncRefused({ repository: handle.key, why: "suspended" }),
     )
@@ -108,7 +113,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       )
     }),
   )
-  return { turn }
+  return { turn, watchHealth: health.run }
 })
 
 /**
@@ -117,6 +122,6 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
  */
 export const runWorker: (handle: WorkerHandle) => Effect.Effect<never, never, Syncer | Reporter> =
   Effect.fnUntraced(function* (handle) {
-    const { turn } = yield* make(handle)
-    return yield* Effect.forever(turn)
+    const { turn, watchHealth } = yield* make(handle)
+    return yield* Effect.raceFirst(Effect.forever(turn), watchHealth)
   })

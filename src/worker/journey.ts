@@ -75,6 +75,13 @@ export const memoryFrom = (status: RepositoryStatus | undefined): Memory => {
   }
 }
 
+/** What Ready says of a commit that was applied whole; with `spec.wait` its health is awaited, or was in vain. */
+const WHOLE: ReadonlySet<string> = new Set([
+  "True Succeeded",
+  "Unknown Progressing",
+  "False HealthCheckFailed",
+])
+
 /** This spec of this commit was applied whole: what is absent now, somebody deleted. */
 export const isApplied = (
   { metadata }: GitRepository,
@@ -83,8 +90,10 @@ export const isApplied = (
 ): boolean =>
   status?.lastSyncedCommit === commit.sha &&
   (status.conditions ?? []).some(
-    ({ type, reason, observedGeneration }) =>
-      type === "Ready" && reason === "Succeeded" && observedGeneration === metadata.generation,
+    ({ type, status: is, reason, observedGeneration }) =>
+      type === "Ready" &&
+      WHOLE.has(`${is} ${reason}`) &&
+      observedGeneration === metadata.generation,
   )
 
 export const timedOut = (repository: GitRepository): SyncTimeout =>

@@ -8,7 +8,6 @@ import type { RepositorySpec } from "../domain/spec.ts"
 const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
   "spec.verify": ({ verify }) => verify !== undefined,
   "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
-  "spec.wait": ({ wait }) => wait,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
 }
 

@@ -108,6 +108,35 @@ const refuse =
     verbs.includes(verb) && caller?.impersonate === undefined ? Effect.fail(error) : Effect.void
 
 describe("the live index", () => {
+  it.effect(
+    "tells a follower of every version of its objects, also of those that wake nobody",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* given()
+        const heard: Array<string> = []
+        world.live.follow(
+          "shop/web",
+          (changed, version) => void heard.push(`${changed} ${version}`),
+        )
+        expect(world.live.isWatched(CONFIG_MAP)).toBe(false)
+        yield* world.apply(object("a"))
+        yield* world.apply(object("b", "other"))
+        yield* world.names(query("known"))
+        expect(world.live.isWatched(CONFIG_MAP)).toBe(true)
+        yield* until(() => heard.length === 1)
+        world.memory.edit(CONFIG_MAP, at("a"), (o) => ({ ...o, status: { odd: true } }))
+        yield* until(() => heard.length === 2)
+        expect(new Set(heard.map((one) => one.split(" ")[0]))).toEqual(new Set([key("a")]))
+        world.memory.remove(CONFIG_MAP, at("a"))
+        yield* until(() => heard.length === 3)
+        expect(heard[2]).toBe(`${key("a")} `)
+        world.live.follow("shop/web")
+        yield* world.apply(object("a"))
+        yield* TestClock.adjust("1 second")
+        expect(heard).toHaveLength(3)
+      }),
+  )
+
   it.effect("lists a kind once for all repositories that start at once", () =>
     Effect.gen(function* () {
       const { live, apply, lists, memory } = yield* given()

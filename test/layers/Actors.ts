@@ -57,7 +57,7 @@ export interface Call {
 }
 
 export interface Told {
-  readonly what: "syncing" | "finished" | "suspended" | "crashed" | "rejected"
+  readonly what: "syncing" | "finished" | "health" | "suspended" | "crashed" | "rejected"
   readonly key: string
   readonly at: number
   readonly text?: string
@@ -116,6 +116,8 @@ export const actors = (drainTimeout = 20_000) => {
         text: Result.isFailure(o) ? o.failure.code : o.success.result,
         retryIn,
       }),
+    health: ({ repository, view }) =>
+      tell("health", keyOf(repository), { text: view?.state ?? "unwanted" }),
     suspended: (r) => tell("suspended", keyOf(r)),
     crashed: (r, text, retryIn) => tell("crashed", keyOf(r), { text, retryIn }),
     announceKinds: () => Effect.void,
@@ -130,6 +132,8 @@ export const actors = (drainTimeout = 20_000) => {
     writing: () => (write) => write,
     settle: () => Effect.void,
     register: (key, wake) => void wakes.set(key, wake),
+    follow: () => undefined,
+    isWatched: () => false,
     drop: (key) => Effect.sync(() => void dropped.push(key)),
   })
 

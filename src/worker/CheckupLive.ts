@@ -1,0 +1,55 @@
+/** Reads objects whole, to know their health: as the repository's account, and only where somebody wants to know. */
+import { Effect, Layer, Result } from "effect"
+import { Live } from "../cache/Live.ts"
+import type { KubeError } from "../domain/errors.ts"
+import { formatRef, type ObjectRef } from "../domain/object.ts"
+import type { GitRepository } from "../domain/repository.ts"
+import { compute } from "../health/compute.ts"
+import { degraded, progressing } from "../health/facts.ts"
+import type { Reading } from "../health/watching.ts"
+import { type Caller, Kube } from "../kube/Kube.ts"
+import { Checkup } from "./Checkup.ts"
+import { type IdentityRules, identityOf } from "./identity.ts"
+
+const ABSENT: Reading = { health: progressing("it is not there"), version: "" }
+const UNSERVED: Reading = { health: progressing("its kind is not served"), version: "" }
+
+/** A refusal lasts until somebody grants the right; everything else passes. */
+const readingOf = ({ status }: KubeError, ref: ObjectRef): Reading | undefined => {
+  if (status === 404) return ABSENT
+  if (status !== 401 && status !== 403) return undefined
+  const reason = `its account may not read it: grant it the verb get on ${formatRef(ref)}`
+  return { health: degraded(reason), version: "" }
+}
+
+export const layer = (rules: IdentityRules): Layer.Layer<never, never, Kube | Live> =>
+  Layer.effect(
+    Checkup,
+    Effect.gen(function* () {
+      const kube = yield* Kube
+      const live = yield* Live
+
+      const ask = Effect.fnUntraced(function* (caller: Caller, ref: ObjectRef) {
+        const type = (yield* kube.discovery()).find(ref, ref.version)
+        if (type === undefined) return UNSERVED
+        const object = yield* kube.get(caller, type, ref)
+        return {
+          health: compute(ref, object),
+          version: object.metadata.resourceVersion ?? "",
+        } satisfies Reading
+      })
+
+      return {
+        isWanted: ({ spec }: GitRepository) => spec.wait && !spec.dryRun,
+        read: Effect.fnUntraced(function* (repository: GitRepository, ref: ObjectRef) {
+          const identity = identityOf(repository, rules)
+          if (Result.isFailure(identity)) return undefined
+          return yield* ask(identity.success, ref).pipe(
+            Effect.catch((error) => Effect.succeed(readingOf(error, ref))),
+          )
+        }),
+        follow: live.follow,
+        isWatched: live.isWatched,
+      }
+    }),
+  )

@@ -1,0 +1,85 @@
+import { it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { describe, expect } from "vitest"
+import * as LiveIndex from "../../src/controller/LiveIndex.ts"
+import type { GitRepository } from "../../src/domain/repository.ts"
+import { refused } from "../../src/kube/response.ts"
+import { unanswered } from "../../src/kube/unanswered.ts"
+import { Checkup } from "../../src/worker/Checkup.ts"
+import { layer } from "../../src/worker/CheckupLive.ts"
+import * as KubeMemory from "../layers/KubeMemory.ts"
+import { repository } from "../layers/repositories.ts"
+
+const rules = {
+  namespace: "nopea-system",
+  defaultServiceAccount: "",
+  allowControllerIdentity: false,
+}
+const web = repository("web", { spec: { serviceAccountName: "deployer", wait: true } })
+const ref = (kind: string, group = "apps") => ({
+  group,
+  version: "v1",
+  kind,
+  namespace: "apps",
+  name: "web",
+})
+const asked = { operation: "get", subject: "apps/Deployment/apps/web", kind: "Deployment" }
+const forbidden = refused(asked, { status: 403, body: "" })
+const down = unanswered(asked, { code: "NOPEA-A018", reason: "down", fix: "start it" })
+
+const live = LiveIndex.layer()
+const here = layer(rules).pipe(Layer.provideMerge(live), Layer.provideMerge(KubeMemory.layer))
+
+const read = (of: GitRepository, kind = ref("Deployment")) =>
+  Effect.gen(function* () {
+    const checkup = yield* Checkup
+    const reading = yield* checkup.read(of, kind)
+    return reading === undefined ? "unknown" : `${reading.health.state} ${reading.health.reason}`
+  })
+
+describe("a look at an object's health", () => {
+  it.effect("is taken as the repository's account, and knows the version it saw", () =>
+    Effect.gen(function* () {
+      const memory = yield* KubeMemory.KubeMemory
+      const stored = memory.put({
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "web", namespace: "apps" },
+        spec: { replicas: 0 },
+        status: { observedGeneration: 1 },
+      })
+      const checkup = yield* Checkup
+      expect(yield* checkup.read(web, ref("Deployment"))).toEqual({
+        health: { state: "healthy", reason: "" },
+        version: stored.metadata.resourceVersion,
+      })
+      const [call] = memory.calls.filter(({ verb }) => verb === "get")
+      expect(call?.caller?.impersonate).toBe("system:serviceaccount:apps:deployer")
+    }).pipe(Effect.provide(here)),
+  )
+
+  it.effect("says what is missing, what it may not see, and nothing where nobody answers", () =>
+    Effect.gen(function* () {
+      const memory = yield* KubeMemory.KubeMemory
+      expect(yield* read(web)).toBe("progressing it is not there")
+      expect(yield* read(web, ref("Widget", "example.org"))).toBe(
+        "progressing its kind is not served",
+      )
+      memory.intercept(({ verb }) => (verb === "get" ? Effect.fail(forbidden) : Effect.void))
+      expect(yield* read(web)).toBe(
+        "degraded its account may not read it: grant it the verb get on apps/Deployment/apps/web",
+      )
+      memory.intercept(({ verb }) => (verb === "get" ? Effect.fail(down) : Effect.void))
+      expect(yield* read(web)).toBe("unknown")
+      expect(yield* read(repository("nobody"))).toBe("unknown")
+    }).pipe(Effect.provide(here)),
+  )
+
+  it.effect("is wanted where a repository waits, unless it only observes", () =>
+    Effect.gen(function* () {
+      const { isWanted } = yield* Checkup
+      const specs = [{}, { wait: true }, { wait: true, dryRun: true }]
+      expect(specs.map((spec) => isWanted(repository("a", { spec })))).toEqual([false, true, false])
+    }).pipe(Effect.provide(here)),
+  )
+})
