@@ -16,7 +16,12 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "server", include: ["test/**/*.server.test.ts"], testTimeout: 30_000 },
+        test: {
+          name: "server",
+          include: ["test/**/*.server.test.ts"],
+          globalSetup: ["test/cluster/kustomizeSetup.ts"],
+          testTimeout: 30_000,
+        },
       },
       {
         extends: true,

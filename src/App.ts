@@ -53,6 +53,12 @@ const READ_BYTES = 64 * 2 ** 20
 /** The lease must not wait behind a busy budget; an attempt to renew it is bounded by this. */
 const LEASE_CONNECTIONS = { requests: 2, deadline: 4_000 }
 
+const KUSTOMIZE_PROCESSES = 2
+const KUSTOMIZE_MEMORY_MB = 256
+
+const dataDirOf = ({ dataDir }: Config): string =>
+  dataDir === "" ? join(tmpdir(), "nopea") : resolve(dataDir)
+
 /** Rendering alone: what `nopea render` needs. */
 export const renderLayer = (config: Config): Layer.Layer<Render> =>
   RenderPool.layer({
@@ -62,6 +68,12 @@ export const renderLayer = (config: Config): Layer.Layer<Render> =>
     maxFileBytes: config.renderMaxBytes,
     maxBytes: READ_BYTES,
     cacheBytes: RENDER_CACHE_BYTES,
+    kustomize: {
+      program: config.kustomize,
+      folder: join(dataDirOf(config), "kustomize"),
+      processes: KUSTOMIZE_PROCESSES,
+      memoryMb: KUSTOMIZE_MEMORY_MB,
+    },
   })
 
 /** A person at a command line: few requests, a name of their own, answers soon. */
@@ -84,7 +96,7 @@ const leaderLayer = (config: Config): Layer.Layer<Leader.Leader, ConfigError> =>
 
 const portsLayer = (config: Config, leader: Leader.Leader["Service"], registry: Registry) => {
   const git = GitCli.layer({
-    dataDir: config.dataDir === "" ? join(tmpdir(), "nopea") : resolve(config.dataDir),
+    dataDir: dataDirOf(config),
     allowFileUrls: config.allowFileUrls,
     mirrorMaxBytes: config.mirrorMaxBytes,
     readMaxBytes: READ_BYTES,

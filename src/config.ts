@@ -110,14 +110,20 @@ export const SETTINGS = {
   renderTimeout: setting({
     env: "NOPEA_RENDER_TIMEOUT",
     fallback: "10s",
-    description: "bound of parsing one batch of files",
+    description: "bound of parsing one batch of files, and of one run of kustomize",
     parse: duration,
   }),
   renderMaxBytes: setting({
     env: "NOPEA_RENDER_MAX_BYTES",
     fallback: "10Mi",
-    description: "largest file that is rendered",
+    description: "largest file that is rendered, and the most that kustomize may make",
     parse: bytes,
+  }),
+  kustomize: setting({
+    env: "NOPEA_KUSTOMIZE",
+    fallback: "kustomize",
+    description: "the kustomize program: a name on PATH or beside nopea itself, or a path",
+    parse: text,
   }),
   mirrorMaxBytes: setting({
     env: "NOPEA_MIRROR_MAX_BYTES",

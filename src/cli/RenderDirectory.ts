@@ -48,9 +48,7 @@ export const renderDirectory = Effect.fn("cli.render")(function* (
   const tree = yield* readLocalTree(directory)
   const rendered = yield* render.render({
     subject: directory,
-    path: ".",
-    entries: tree.entries,
-    read: tree.read,
+    ...tree,
   })
   const objects = applyStages(rendered.objects).flat()
   const text = printed(objects, output)

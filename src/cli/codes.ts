@@ -60,7 +60,7 @@ G036 | the server does not give out this commit by its id | it is reachable from
 G037 | what is followed is no commit | a tag of a file or tree | follow a commit, or a tag of one
 G038 | the repository has too many tags to choose from | a version range in a very large repository | name one tag in spec.ref.tag instead of a range
 G099 | git failed in a way that has no code of its own | see the reason | read the reason; it is tried again by itself
-R001 | Kustomize is not rendered by this version | a kustomization.yaml below spec.path | render it in CI and commit the result, or choose a path without one
+R001 | a folder with a kustomization, below a path without one | spec.path is above the overlay | let spec.path name the folder, or add a kustomization.yaml at the path that lists what it has
 R002 | Helm charts are not rendered yet | a Chart.yaml below spec.path | run helm template in CI and commit the result, or move the chart out of the path
 R003 | a symbolic link is not followed | a link whose name looks like a manifest | commit the file itself, or remove the link
 R005 | the file is a Git LFS pointer | manifests tracked by LFS | keep manifests out of LFS: git lfs untrack, then commit the file
@@ -81,10 +81,18 @@ R019 | a field of the object has the wrong type or form | an unquoted number or 
 R020 | the items of a List are no list | wrong indentation | begin each item with a dash
 R021 | the object is encrypted with SOPS | SOPS is not decrypted yet | keep it out of the path, or use an operator such as External Secrets or Sealed Secrets
 R022 | the same object is declared more than once | a copied file | keep one of them; until then none is applied
-R023 | parsing the file took too long | an extreme file | simplify or split the file; NOPEA_RENDER_TIMEOUT is the bound
-R024 | the thread that parsed the file died | the file needed more memory than is allowed | simplify or split the file
+R023 | parsing a file, or a run of kustomize, took too long | an extreme file, or hundreds of overlays in one kustomization | simplify or split it; NOPEA_RENDER_TIMEOUT is the bound
+R024 | the thread that parsed the file, or kustomize, died | it needed more memory than is allowed | simplify or split it
 R025 | the files below spec.path are too large together | spec.path is the root of a large repository | narrow spec.path, or split it over several GitRepositories
 R026 | a file's content could not be read | a damaged mirror | ask for a sync; if it stays, restart the controller with an empty data directory
+R027 | kustomize is not there, or does not start | a controller outside its image | install kustomize beside the controller, or say where it is with NOPEA_KUSTOMIZE
+R028 | the kustomization is malformed | an unknown field, a value of another type, two kustomizations in a folder | correct the field that is named
+R029 | a kustomization names something remote | a remote base, or a path with a : or ? in it | commit what it names, and name the copy
+R030 | a path of a kustomization leaves the repository | an absolute path, or one .. too many | move what it names into the repository
+R031 | a path of a kustomization leads to nothing that can be used | a typing error, a symbolic link, a folder without a kustomization | correct the path, or commit the file
+R032 | a kustomization wants what is not run | Helm, functions and plugins that are programs or containers | use the fields of the kustomization itself, or render it in CI and commit the result
+R033 | a kustomization is a circle, too deep or too large | a base that names what names it, or generated overlays | take the entry out, or split it over several GitRepositories
+R034 | kustomize refuses the kustomization | a patch without a target, a name given twice | correct what it names; kustomize build shows the same
 A001 | the API server does not accept our credentials (401) | an expired token, or the wrong user in the kubeconfig | check the service account's token, or the user in the kubeconfig
 A002 | the account lacks a right (403) | RBAC of spec.serviceAccountName, or of your own user on the command line | grant the verb that the failure names on that kind
 A003 | there is no such object (404) | it was deleted since, or the name is wrong | nothing where the controller says it; correct the name on the command line

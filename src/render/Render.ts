@@ -10,7 +10,9 @@ export interface RenderRequest<E> {
   /** The directory that is rendered; `.` for the root. Entries lie below it. */
   readonly path: string
   readonly entries: ReadonlyArray<TreeEntry>
-  /** Called at most once, with the blobs that are not known from an earlier render. */
+  /** All entries of the repository: asked for where a kustomization names something outside `path`. */
+  readonly everything: Effect.Effect<ReadonlyArray<TreeEntry>, E>
+  /** Called with blobs that are not known from an earlier render: once, or for a kustomization as it unfolds. */
   readonly read: (blobs: ReadonlyArray<BlobId>) => Effect.Effect<ReadonlyMap<BlobId, Uint8Array>, E>
 }
 

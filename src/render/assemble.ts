@@ -26,7 +26,7 @@ export const assemble = (selection: Selection, parsed: ReadonlyArray<Parsed>): R
   const byKey = new Map<string, Array<DesiredObject>>()
   selection.files.forEach(({ entry: { path: file } }, at) => {
     const part = parsed[at] as Parsed
-    for (const failure of part.failures) failures.push({ ...failure, file })
+    for (const failure of part.failures) failures.push({ file, ...failure })
     for (const { line, text } of part.warnings) warnings.push(`${file}:${line}: ${text}`)
     for (const { document, line, ...object } of part.objects) {
       const key = formatRef(object.ref)

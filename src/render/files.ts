@@ -13,6 +13,7 @@ export interface Selection {
 const MANIFEST = /\.(?:ya?ml|json)$/u
 /** What a folder of these holds is not a folder of manifests. */
 const BARRIER = /(?:^|\/)(?:Chart\.yaml|kustomization\.ya?ml|Kustomization)$/u
+export const KUSTOMIZATION = /(?:^|\/)(?:kustomization\.ya?ml|Kustomization)$/u
 /** What Flux leaves out of its artifacts by default: files of continuous integration. */
 const CI = /(?:^|\/)(?:appveyor\.yml|cloudbuild\.yaml|codeship-(?:services|steps)\.yml)$/u
 /** Down to the first name that begins with a dot. */
@@ -22,18 +23,17 @@ const TOOLING =
   /(?:^|\/)\.(?:git|circleci|travis|drone|goreleaser|sops|flux|pre-commit|vscode|idea|devcontainer|yamllint|helm)/u
 
 /** `a/b/c.yaml` -> `a/b`; the root is `""`. */
-const folderOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("/"), 0))
+export const folderOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("/"), 0))
 
-const notRendered = (file: string, root: string): Failure => {
+const notRendered = (file: string): Failure => {
   if (file.endsWith("Chart.yaml")) {
     const fix = "render the chart in CI and commit the result, or move it out of the path"
     return stalled("NOPEA-R002", "Helm charts are not rendered yet", fix, { file })
   }
   const fix =
-    folderOf(file) === root
-      ? "render it in CI and commit the result, or choose a path without a kustomization"
-      : "choose a path without a kustomization in it"
-  return stalled("NOPEA-R001", "Kustomize is not rendered by this version", fix, { file })
+    "let spec.path name this folder, or add a kustomization.yaml at the path that lists what it has"
+  const reason = "a folder with a kustomization is not rendered below a path without one"
+  return stalled("NOPEA-R001", reason, fix, { file })
 }
 
 const notFollowed = (file: string): Failure => {
@@ -47,6 +47,11 @@ export const normalPath = (path: string): string =>
     .split("/")
     .filter((part) => part !== "" && part !== ".")
     .join("/")
+
+export const hasKustomization = (path: string, entries: ReadonlyArray<TreeEntry>): boolean => {
+  const root = normalPath(path)
+  return entries.some((entry) => KUSTOMIZATION.test(entry.path) && folderOf(entry.path) === root)
+}
 
 /**
  * The manifests below `path`: `.yaml`, `.yml` and `.json`, in every folder whose name does not begin
@@ -81,9 +86,7 @@ export const select = (path: string, all: ReadonlyArray<TreeEntry>): Selection =
       .filter(({ mode }) => mode !== "symlink")
       .map((entry) => ({ entry, format: entry.path.endsWith(".json") ? "json" : "yaml" })),
     failures: [
-      ...barriers
-        .filter((file) => isOutermost(folderOf(file)))
-        .map((file) => notRendered(file, root)),
+      ...barriers.filter((file) => isOutermost(folderOf(file))).map(notRendered),
       ...links.map((entry) => notFollowed(entry.path)),
     ],
     warnings: [

@@ -12,14 +12,32 @@ export interface Warning {
   readonly text: string
 }
 
+/** What a kustomization names, and what may stand there. */
+export interface Reference {
+  /** `configMapGenerator.files` */
+  readonly field: string
+  readonly to: string
+  readonly wants: "file" | "folder" | "either" | "plugin"
+  readonly line: number
+}
+
+/** A kustomization, or a configuration of one of its plugins, as kustomize gets to see it. */
+export interface Scanned {
+  /** Canonical: nothing that was not looked at, and nothing that two readers read differently. */
+  readonly text: string
+  readonly references: ReadonlyArray<Reference>
+}
+
 export interface Parsed {
   readonly objects: ReadonlyArray<ParsedObject>
   readonly failures: ReadonlyArray<Failure>
   readonly warnings: ReadonlyArray<Warning>
+  /** Where the format is one of kustomize's. */
+  readonly scanned?: Scanned
 }
 
-/** How blobs of this name are read: JSON strictly, everything else as YAML. */
-export type Format = "yaml" | "json"
+/** How blobs of this name are read: JSON strictly, everything else as YAML; `kustomization` and `plugin` are no objects. */
+export type Format = "yaml" | "json" | "kustomization" | "plugin"
 
 /** A failure that only another commit can cure. Its texts name keys and lines, never values: those may be secret. */
 export const stalled = (

@@ -1,6 +1,7 @@
 /** A render thread: parses the files of one batch, answers each as soon as it is done. */
 import { parentPort } from "node:worker_threads"
-import type { Format } from "./parsed.ts"
+import { scanFile } from "./kustomization.ts"
+import type { Format, Parsed } from "./parsed.ts"
 import { parseFile } from "./yaml.ts"
 
 /** One file that has to be parsed. */
@@ -9,6 +10,11 @@ export interface Job {
   readonly format: Format
 }
 
+const answer = ({ bytes, format }: Job): Parsed =>
+  format === "kustomization" || format === "plugin"
+    ? scanFile(bytes, format)
+    : parseFile(bytes, format)
+
 parentPort?.on("message", (batch: ReadonlyArray<Job>) => {
-  for (const { bytes, format } of batch) parentPort?.postMessage(parseFile(bytes, format))
+  for (const job of batch) parentPort?.postMessage(answer(job))
 })

@@ -6,11 +6,11 @@ import { lineIndex, type Piece, splitDocuments } from "./documents.ts"
 import { causeOf, Flaw, MAX_DEPTH, type Texts, TOO_DEEP } from "./flaws.ts"
 import { jsonFlaw } from "./json.ts"
 import { type Format, join, onlyFailures, type Parsed, stalled } from "./parsed.ts"
+import { isPointer, POINTER } from "./pointer.ts"
 import { type Document, grow } from "./tree.ts"
 
 const MAX_DOCUMENTS = 10_000
 const MAX_MENDED = 100
-const LFS = "version https://git-lfs.github.com/spec/"
 
 const advice = (reason: string): string => {
   if (reason.includes("tab")) return "indent with spaces"
@@ -133,20 +133,18 @@ const notText = (bytes: Uint8Array): Failure =>
     { line: firstBadLine(bytes) },
   )
 
-const POINTER = stalled(
-  "NOPEA-R005",
-  "the file is a Git LFS pointer, and LFS is not fetched",
-  "keep manifests out of LFS (git lfs untrack, then commit the file itself)",
-  { line: 1 },
-)
+/** The documents of a file, good and bad. */
+export const readBytes = (bytes: Uint8Array, format: Format): ReadonlyArray<Document | Failure> => {
+  const text = bytes.includes(0) ? undefined : decode(bytes)
+  if (text === undefined) return [notText(bytes)]
+  if (isPointer(bytes)) return [POINTER]
+  return readDocuments(text, format)
+}
 
 /** Everything that one file holds. */
 export const parseFile = (bytes: Uint8Array, format: Format): Parsed => {
-  const text = bytes.includes(0) ? undefined : decode(bytes)
-  if (text === undefined) return onlyFailures(notText(bytes))
-  if (text.startsWith(LFS)) return onlyFailures(POINTER)
   return join(
-    readDocuments(text, format).map((read) =>
+    readBytes(bytes, format).map((read) =>
       "code" in read ? onlyFailures(read) : checkDocument(read),
     ),
   )

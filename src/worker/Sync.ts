@@ -66,7 +66,8 @@ const make = (identityRules: IdentityRules) =>
       const { path } = repository.spec
       const entries = yield* git.files(source, sha, path)
       const read = (blobs: ReadonlyArray<string>) => git.read(source, sha, blobs)
-      return yield* render.render({ subject: key, path, entries, read })
+      const everything = git.files(source, sha, ".")
+      return yield* render.render({ subject: key, path, entries, everything, read })
     })
 
     const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, { sha }: Commit) {

@@ -8,7 +8,7 @@ const FUNCTION_LINES = 60
 const NESTING = 3
 /** Where each folder stands, see docs/adr/012-size.md: lower a number that is not needed any more. */
 const FOLDER_LINES: Readonly<Record<string, number>> = {
-  "": 460,
+  "": 480,
   apply: 850,
   cache: 650,
   cli: 2500,
@@ -20,7 +20,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   kube: 2230,
   metrics: 700,
   plan: 3400,
-  render: 1550,
+  render: 2750,
   report: 2300,
   supervisor: 400,
   webhook: 1200,

@@ -36,6 +36,38 @@ describe("a local directory", () => {
     }),
   )
 
+  it.live("with a kustomization is seen with the work tree around it, and read as needed", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      for (const each of [".git", "base", "app/sub"])
+        mkdirSync(join(root, each), { recursive: true })
+      writeFileSync(join(root, ".git/config"), "")
+      writeFileSync(join(root, "base/x.txt"), "hello\n")
+      writeFileSync(join(root, "app/kustomization.yaml"), "resources: []\n")
+      writeFileSync(join(root, "app/sub/picture.png"), "")
+      symlinkSync("/", join(root, "app/root"))
+      const { path, entries, everything, read } = yield* readLocalTree(join(root, "app"))
+      const names = ["app/kustomization.yaml", "app/root", "app/sub/picture.png"]
+      expect(path).toBe("app")
+      expect(entries.map((entry) => entry.path)).toEqual(names)
+      expect(entries.map(({ mode }) => mode)).toEqual(["file", "symlink", "file"])
+      const all = yield* everything
+      expect(all.map((entry) => entry.path)).toEqual([...names, "base/x.txt"])
+      const blob = all.at(-1)?.blob ?? ""
+      expect(new TextDecoder().decode((yield* read([blob])).get(blob))).toBe("hello\n")
+    }),
+  )
+
+  it.live("with a kustomization and without a work tree ends at itself", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      writeFileSync(join(root, "kustomization.yaml"), "resources: [../x]\n")
+      const { path, everything } = yield* readLocalTree(root)
+      expect(path).toBe(".")
+      expect((yield* everything).map((entry) => entry.path)).toEqual(["kustomization.yaml"])
+    }),
+  )
+
   it.live("that does not exist, or is a file, is a clear error", () =>
     Effect.gen(function* () {
       const missing = yield* Effect.flip(readLocalTree("/does/not/exist"))

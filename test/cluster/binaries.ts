@@ -176,6 +176,13 @@ export const cachedBinaries = async (
 export const cachedBinary = async (name: Program): Promise<string> =>
   (await cachedBinaries([name]))[name]
 
+/** kustomize: from KUBEBUILDER_ASSETS where it has one, else from the cache. */
+export const kustomizeBinary = async (): Promise<string> => {
+  const assets = process.env["KUBEBUILDER_ASSETS"]
+  const found = assets ? await presentIn(assets, ["kustomize"]) : {}
+  return found.kustomize ?? cachedBinary("kustomize")
+}
+
 /** The programs of the control plane: from KUBEBUILDER_ASSETS when set, else from the cache. */
 export const controlPlaneBinaries = async (say: Progress = toStderr): Promise<Binaries> => {
   const assets = process.env["KUBEBUILDER_ASSETS"]

@@ -19,6 +19,7 @@ export const treeOf = (files: Readonly<Record<string, string | Uint8Array>>, pat
     subject: "team/app",
     path,
     entries,
+    everything: Effect.succeed(entries),
     read: (blobs) =>
       Effect.sync(() => {
         asked.push(blobs)

@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import type { Worker } from "node:worker_threads"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
@@ -12,6 +14,7 @@ const options: RenderPoolOptions = {
   maxBytes: 100_000_000,
   memoryMb: 256,
   cacheBytes: 1_000_000,
+  kustomize: { program: "", folder: join(tmpdir(), "nopea-unused"), processes: 1, memoryMb: 256 },
 }
 const pool = (changed: Partial<RenderPoolOptions> = {}) => layer({ ...options, ...changed })
 

@@ -415,10 +415,10 @@ const FILES: ReadonlyArray<BadInput> = [
     }),
   },
   {
-    input: "a kustomization",
+    input: "a kustomization below a path without one",
     code: "NOPEA-R001",
     at: { file: "overlay/kustomization.yaml" },
-    says: /Kustomize/u,
+    says: /kustomization/u,
     files: () => ({ "overlay/kustomization.yaml": "resources: [../good.yaml]\n" }),
   },
 ]

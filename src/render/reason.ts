@@ -1,0 +1,86 @@
+/** kustomize's own words -> a reason that may be shown: no machine paths, no values of Secrets, not endless. */
+
+/** Of a long text the beginning says where, the end says what. */
+const HEAD = 250
+const TAIL = 350
+/** Shorter pieces say nothing, and stand everywhere. */
+const LEAST = 4
+const MOST_WORDS = 100_000
+const BREAK = /[\s"'`{}[\],:=()]+/u
+/** What these keys of a manifest hold is what messages are about. */
+const NAMES = /^[\s-]*["']?(?:apiVersion|kind|name|namespace|path|op|type)["']?\s*:/u
+const MAY_HOLD_SECRETS = /\bSecret\b|\bsops\b/u
+
+const ascii = (text: string): string => text.replace(/[^\x20-\x7e…]+/gu, " ")
+
+/** The words of a file that must not be read in a message. */
+const wordsOf = (text: string): ReadonlyArray<string> =>
+  text
+    .split("\n")
+    .filter((line) => !NAMES.test(line))
+    .flatMap((line) => line.replace(/^[\s-]*[\w.-]+\s*[:=]/u, "").split(BREAK))
+    .filter((word) => word.length >= LEAST)
+
+interface Generated {
+  readonly secretGenerator?: ReadonlyArray<{ readonly literals?: ReadonlyArray<string> }>
+  readonly patches?: ReadonlyArray<{ readonly patch?: string }>
+}
+
+/** What a kustomization itself holds: literals of Secrets, patches. `text` is canonical. */
+export const embedded = (text: string): ReadonlyArray<Source> => {
+  const { secretGenerator, patches }: Generated = JSON.parse(text)
+  const literals = (secretGenerator ?? []).flatMap((each) => each.literals ?? [])
+  return [
+    { text: literals.join("\n"), isSecret: true },
+    ...(patches ?? []).map(({ patch }) => ({ text: patch ?? "", isSecret: false })),
+  ]
+}
+
+interface Source {
+  readonly text: string
+  readonly isSecret: boolean
+}
+
+/** Files that a Secret may be made of; every one of them counts where `isSecret` says so. */
+export const secretWords = (texts: ReadonlyArray<Source>): ReadonlySet<string> => {
+  const found = new Set<string>()
+  for (const { text, isSecret } of texts) {
+    if (!isSecret && !MAY_HOLD_SECRETS.test(text)) continue
+    for (const word of wordsOf(text)) if (found.size < MOST_WORDS) found.add(word)
+  }
+  return found
+}
+
+const hide = (text: string, secrets: ReadonlySet<string>): string =>
+  text
+    .split(/([\s"'`{}[\],:=()]+)/u)
+    .map((part) => (secrets.has(part) ? "…" : part))
+    .join("")
+
+const bound = (text: string): string =>
+  text.length <= HEAD + TAIL ? text : `${text.slice(0, HEAD)} … ${text.slice(-TAIL)}`
+
+export const reasonOf = (said: string, folder: string, secrets: ReadonlySet<string>): string => {
+  const lines = said.split("\n").filter((line) => !line.startsWith("# Warning:"))
+  const plain = lines
+    .join("\n")
+    .replaceAll(`${folder}/`, "")
+    .replaceAll(folder, ".")
+    .replace(/^Error: /u, "")
+    // YAML's reader quotes the beginnings of values.
+    .replace(/`[^`]*`/gu, "`…`")
+    // Go prints the bytes of a line as numbers.
+    .replace(/\[\d+(?: \d+)+\]/gu, "[…]")
+  const text = ascii(hide(plain, secrets)).replace(/ {2,}/gu, " ").trim()
+  return bound(text === "" ? "it gave no reason" : text)
+}
+
+/** kustomize's advice about old fields. */
+export const warningsIn = (said: string): ReadonlyArray<string> => [
+  ...new Set(
+    said
+      .split("\n")
+      .filter((line) => line.startsWith("# Warning:"))
+      .map((line) => ascii(line.slice("# Warning:".length)).trim().slice(0, 300)),
+  ),
+]

@@ -1,0 +1,227 @@
+/** From one kustomization to everything that it needs, through the tree of a commit; refuses what kustomize must not meet. */
+import type { Failure } from "../domain/errors.ts"
+import type { TreeEntry } from "../domain/source.ts"
+import { type Format, type Parsed, type Reference, stalled, type Warning } from "./parsed.ts"
+import { isWithin, resolve, shown } from "./reference.ts"
+import { isFolder, obstacleOn, type RepositoryTree } from "./repositoryTree.ts"
+
+export interface Known {
+  /** The folder whose kustomization is built, relative to the repository's root. */
+  readonly root: string
+  readonly tree: RepositoryTree
+  /** `undefined`: not read yet. */
+  readonly scan: (entry: TreeEntry, format: Format) => Parsed | undefined
+}
+
+/** A file that kustomize gets; `text` in place of the blob's content where it was scanned. */
+export interface Needed {
+  readonly entry: TreeEntry
+  readonly text?: string
+  /** A Secret is made of it. */
+  readonly isSecret: boolean
+}
+
+export interface Walk {
+  /** By path. Whole only where nothing below is asked for. */
+  readonly needed: ReadonlyMap<string, Needed>
+  /** To be scanned before the next walk. */
+  readonly unread: ReadonlyArray<{ readonly entry: TreeEntry; readonly format: Format }>
+  /** A path leads out of what is known of the tree. */
+  readonly leavesTree: boolean
+  /** A kustomization names a file outside its own folder, which kustomize by itself refuses. */
+  readonly sharesFiles: boolean
+  readonly failures: ReadonlyArray<Failure>
+  readonly warnings: ReadonlyArray<Warning & { readonly file: string }>
+}
+
+/** Kustomizations inside one another. */
+export const MAX_HEIGHT = 30
+/** How often kustomize loads a kustomization, one that is named twice twice. */
+export const MAX_LOADS = 5_000
+export const MAX_FILES = 10_000
+const MAX_FAILURES = 100
+
+/** Of a folder: how deep what it names goes, and how much of it there is. */
+interface Size {
+  readonly height: number
+  readonly loads: number
+}
+const NOTHING: Size = { height: 0, loads: 0 }
+
+interface State {
+  readonly known: Known
+  readonly sizes: Map<string, Size>
+  readonly needed: Map<string, Needed>
+  readonly unread: Map<string, Walk["unread"][number]>
+  readonly failures: Array<Failure>
+  readonly warnings: Array<Warning & { readonly file: string }>
+  leavesTree: boolean
+  sharesFiles: boolean
+}
+
+/** Where a reference stands. */
+interface From {
+  readonly file: string
+  readonly folder: string
+  /** The folders that are being walked, this one last. */
+  readonly trail: ReadonlyArray<string>
+}
+
+type Why = readonly [code: string, reason: string, fix: string]
+
+const FAULTS = {
+  remote: [
+    "NOPEA-R029",
+    "is remote, or may be taken for it: nothing is fetched while rendering",
+    "commit what it names, and name the copy; a file whose name has a : or ? in it needs another name",
+  ],
+  absolute: ["NOPEA-R030", "is an absolute path", "write it relative to the kustomization"],
+  outside: ["NOPEA-R030", "leaves the repository", "move what it names into the repository"],
+  unclear: ["NOPEA-R028", "is no path", "write a relative path with /, without control characters"],
+  link: ["NOPEA-R031", "is or passes a symbolic link", "name what the link points to"],
+  submodule: [
+    "NOPEA-R031",
+    "lies in a submodule, which is not fetched",
+    "commit the files themselves",
+  ],
+  missing: ["NOPEA-R031", "is not in the repository", "correct the path, or commit the file"],
+  folder: ["NOPEA-R031", "is a folder, and a file is needed", "name the file"],
+  file: ["NOPEA-R031", "is a file, and a folder with a kustomization is needed", "name the folder"],
+  plain: [
+    "NOPEA-R031",
+    "is a folder without a kustomization",
+    "add a kustomization.yaml to it, or name its files one by one",
+  ],
+  cycle: ["NOPEA-R033", "leads back to itself", "take this entry out"],
+  deep: ["NOPEA-R033", `is more than ${MAX_HEIGHT} kustomizations deep`, "flatten them"],
+} as const satisfies Record<string, Why>
+
+const complain = (state: State, { file }: From, { field, to, line }: Reference, why: Why): Size => {
+  const [code, reason, fix] = why
+  state.failures.push(stalled(code, `${field}: ${shown(to)} ${reason}`, fix, { file, line }))
+  return NOTHING
+}
+
+const take = (state: State, from: From, reference: Reference, entry: TreeEntry): Size => {
+  if (!isWithin(entry.path, from.folder)) state.sharesFiles = true
+  const before = state.needed.get(entry.path)
+  const isSecret = before?.isSecret === true || reference.field.startsWith("secretGenerator")
+  if (reference.wants !== "plugin") {
+    state.needed.set(entry.path, { ...before, entry, isSecret })
+    return NOTHING
+  }
+  const parsed = state.known.scan(entry, "plugin")
+  if (parsed === undefined) state.unread.set(entry.path, { entry, format: "plugin" })
+  else if (before?.text === undefined) {
+    state.needed.set(entry.path, { entry, text: parsed.scanned?.text ?? "", isSecret })
+    for (const failure of parsed.failures) state.failures.push({ ...failure, file: entry.path })
+  }
+  return NOTHING
+}
+
+const enterFrom = (state: State, from: From, reference: Reference, path: string): Size => {
+  // As kustomize: no base may hold the folder that names it, on whatever way.
+  if (from.trail.some((each) => isWithin(each, path))) {
+    return complain(state, from, reference, FAULTS.cycle)
+  }
+  if (from.trail.length >= MAX_HEIGHT) return complain(state, from, reference, FAULTS.deep)
+  return enter(state, path, from.trail)
+}
+
+const follow = (state: State, from: From, reference: Reference): Size => {
+  const target = resolve(from.folder, reference.to)
+  if ("fault" in target) return complain(state, from, reference, FAULTS[target.fault])
+  const { path } = target
+  const { tree } = state.known
+  if (!isWithin(path, tree.below)) {
+    state.leavesTree = true
+    return NOTHING
+  }
+  const found = obstacleOn(tree, path)
+  if (found !== undefined) return complain(state, from, reference, FAULTS[found])
+  const { wants } = reference
+  const entry = tree.entries.get(path)
+  const wantsFile = wants === "file" || wants === "plugin"
+  if (entry !== undefined) {
+    if (wants === "folder") return complain(state, from, reference, FAULTS.file)
+    return take(state, from, reference, entry)
+  }
+  if (!wantsFile && tree.kustomizations.has(path)) return enterFrom(state, from, reference, path)
+  const why = isFolder(tree, path) ? (wantsFile ? "folder" : "plain") : "missing"
+  return complain(state, from, reference, FAULTS[why])
+}
+
+const followAll = (state: State, from: From, references: ReadonlyArray<Reference>): Size => {
+  let [height, loads] = [1, 1]
+  for (const reference of references) {
+    if (state.failures.length >= MAX_FAILURES) break
+    const below = follow(state, from, reference)
+    height = Math.max(height, below.height + 1)
+    loads = Math.min(loads + below.loads, MAX_LOADS + 1)
+  }
+  return { height, loads }
+}
+
+const twofold = (files: ReadonlyArray<TreeEntry>): Failure => {
+  const names = files.map(({ path }) => path).join(" and ")
+  return stalled("NOPEA-R028", `one folder has ${names}`, "keep one of them", {
+    file: (files[0] as TreeEntry).path,
+  })
+}
+
+const scanFolder = (state: State, folder: string, trail: ReadonlyArray<string>): Size => {
+  const files = state.known.tree.kustomizations.get(folder) ?? []
+  const [entry] = files
+  if (entry === undefined) return NOTHING
+  if (files.length > 1) state.failures.push(twofold(files))
+  if (entry.mode === "symlink" || entry.mode === "submodule") {
+    const [code, reason, fix] = FAULTS.link
+    state.failures.push(stalled(code, `the kustomization ${reason}`, fix, { file: entry.path }))
+    return NOTHING
+  }
+  const parsed = state.known.scan(entry, "kustomization")
+  if (parsed === undefined) {
+    state.unread.set(entry.path, { entry, format: "kustomization" })
+    return NOTHING
+  }
+  const file = entry.path
+  state.needed.set(file, { entry, text: parsed.scanned?.text ?? "", isSecret: false })
+  for (const failure of parsed.failures) state.failures.push({ ...failure, file })
+  for (const warning of parsed.warnings) state.warnings.push({ ...warning, file })
+  const from = { file, folder, trail: [...trail, folder] }
+  return followAll(state, from, parsed.scanned?.references ?? [])
+}
+
+const enter = (state: State, folder: string, trail: ReadonlyArray<string>): Size => {
+  const size = state.sizes.get(folder) ?? scanFolder(state, folder, trail)
+  state.sizes.set(folder, size)
+  return size
+}
+
+const excess = ({ height, loads }: Size, files: number): string | undefined => {
+  if (height > MAX_HEIGHT) return `its kustomizations are more than ${MAX_HEIGHT} deep`
+  if (loads > MAX_LOADS) return `it makes kustomize load more than ${MAX_LOADS} kustomizations`
+  return files > MAX_FILES ? `it needs ${files} files, more than ${MAX_FILES}` : undefined
+}
+
+/** One round: asks for what it could not see, until there is nothing more to ask for. */
+export const walk = (known: Known): Walk => {
+  const state: State = {
+    known,
+    sizes: new Map(),
+    needed: new Map(),
+    unread: new Map(),
+    failures: [],
+    warnings: [],
+    leavesTree: false,
+    sharesFiles: false,
+  }
+  const size = enter(state, known.root, [])
+  const reason = excess(size, state.needed.size)
+  const file = known.tree.kustomizations.get(known.root)?.[0]?.path ?? known.root
+  if (reason !== undefined) {
+    const fix = "split it over several GitRepositories"
+    state.failures.push(stalled("NOPEA-R033", reason, fix, { file }))
+  }
+  return { ...state, unread: [...state.unread.values()] }
+}

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest"
+import { embedded, reasonOf, secretWords, warningsIn } from "../../src/render/reason.ts"
+
+const FOLDER = "/data/kustomize/build-aB3"
+const none: ReadonlySet<string> = new Set()
+
+describe("what kustomize says", () => {
+  it("is shown without the folder that it ran in", () => {
+    const said = `Error: accumulating resources from '${FOLDER}/base/x.yaml': '${FOLDER}' must be a file\n`
+    expect(reasonOf(said, FOLDER, none)).toBe(
+      "accumulating resources from 'base/x.yaml': '.' must be a file",
+    )
+  })
+
+  it("keeps its beginning and its end where it is long", () => {
+    const said = `begin ${"x ".repeat(5_000)}end`
+    const reason = reasonOf(said, FOLDER, none)
+    expect(reason).toMatch(/^begin .* … .* end$/u)
+    expect(reason.length).toBeLessThan(610)
+  })
+
+  it("hides the words of Secrets, however they are quoted, and the values that YAML quotes", () => {
+    const secrets = secretWords([
+      {
+        text: "kind: Secret\nmetadata:\n  name: api\nstringData:\n  password: hunter2 and3more\n",
+        isSecret: false,
+      },
+      { text: "TOKEN=sesame-open\n", isSecret: true },
+      { text: "kind: ConfigMap\ndata: {colour: green}", isSecret: false },
+    ])
+    const said = 'api: {"password":"hunter2"} [and3more] sesame-open green !!str `sesa...` into'
+    expect(reasonOf(said, FOLDER, secrets)).toBe('api: {"password":"…"} […] … green !!str `…` into')
+  })
+
+  it("finds the literals and patches inside a kustomization", () => {
+    const text = JSON.stringify({
+      secretGenerator: [{ name: "x", literals: ["user=admin1", "key=hunter2"] }],
+      patches: [{ patch: "kind: Secret\ndata:\n  a: Zm9vYmFy\n" }, { path: "p.yaml" }],
+    })
+    expect([...secretWords(embedded(text))].toSorted()).toEqual(["Zm9vYmFy", "admin1", "hunter2"])
+  })
+
+  it("has its advice apart, each once", () => {
+    const said = "# Warning: 'bases' is deprecated.\n# Warning: 'bases' is deprecated.\nError: no\n"
+    expect(warningsIn(said)).toEqual(["'bases' is deprecated."])
+    expect(reasonOf(said, FOLDER, none)).toBe("no")
+    expect(reasonOf("", FOLDER, none)).toBe("it gave no reason")
+  })
+})
