@@ -1,17 +1,16 @@
 /** Waits until the kinds that a commit defines can be used. */
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, type KubeObject } from "../domain/object.ts"
 import type { Discovery } from "../kube/Kube.ts"
 import type { Step } from "../plan/step.ts"
-import type { Run } from "./Requests.ts"
+import { LOOK, type Run } from "./Requests.ts"
 
 export const DEFINITION = {
   group: "apiextensions.k8s.io",
   kind: "CustomResourceDefinition",
 } as const
 const AT_MOST = "10 seconds"
-const LOOK = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("500 millis")])
 
 export const isDefinition = (step: Step): boolean =>
   formatGroupKind(step.ref) === formatGroupKind(DEFINITION)

@@ -2,7 +2,7 @@
  * `spec.force`: an object whose immutable field changed is deleted and created anew. Nothing is deleted before a
  * dry-run create has proved that the API server takes the new one; nothing but the very object that was looked at.
  */
-import { Effect, Schedule } from "effect"
+import { Effect } from "effect"
 import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, formatRef, type KubeObject } from "../domain/object.ts"
@@ -17,7 +17,7 @@ import { isOurs, keptBack } from "../plan/inventory.ts"
 import { type LiveObject, liveObject } from "../plan/live.ts"
 import { stampedBody } from "../plan/stamp.ts"
 import type { Step } from "../plan/step.ts"
-import { apply, look, type Run, subjectOf } from "./Requests.ts"
+import { apply, LOOK, look, type Run, subjectOf } from "./Requests.ts"
 
 /** Their deletion takes data or other objects along. */
 const NEVER: ReadonlySet<string> = new Set([
@@ -29,7 +29,6 @@ const NEVER: ReadonlySet<string> = new Set([
 ])
 /** How long the old object may take to go; then the next attempt creates the new one. */
 const GOING = "10 seconds"
-const LOOK = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("500 millis")])
 
 export const isImmutable = (error: KubeError): boolean => error.code === "NOPEA-A004"
 

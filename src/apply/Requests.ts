@@ -35,6 +35,9 @@ const NOT_YET = { code: "NOPEA-A015", every: "100 millis", times: 20 } as const
 /** The object changed, went or was recreated since it was looked at. */
 const CHANGED = "NOPEA-A005"
 
+/** How often it is looked whether something has come or gone. */
+export const LOOK = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("500 millis")])
+
 export const isSurprise = (error: KubeError): boolean =>
   error.status === 409 || error.code === CHANGED
 const isGone = (error: KubeError): boolean => error.status === 404 && error.code !== NOT_YET.code

@@ -40,6 +40,10 @@ export interface Change {
 
 export type ChangeSet = ReadonlyArray<Change>
 
+/** The object is live as Git says. */
+export const isAsGitSays = ({ action }: Pick<Change, "action">): boolean =>
+  action === "created" || action === "configured" || action === "unchanged" || action === "healed"
+
 export type Counts = Readonly<Record<Action, number>>
 
 /** How many objects had each action. */

@@ -12,7 +12,7 @@ import {
 } from "./failures.ts"
 import { isSameOwner, LABEL_MANAGED_BY, type LiveObject, type Owner } from "./live.ts"
 
-const FLUX = "kustomize.toolkit.fluxcd.io"
+export const FLUX = "kustomize.toolkit.fluxcd.io"
 const TOOLS: ReadonlyArray<readonly [mark: string, tool: string]> = [
   [`${FLUX}/name`, "Flux Kustomization"],
   ["helm.toolkit.fluxcd.io/name", "Flux HelmRelease"],

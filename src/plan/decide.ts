@@ -3,7 +3,7 @@ import type { Action, Change } from "../domain/change.ts"
 import type { Drift } from "../domain/drift.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { ObjectRef } from "../domain/object.ts"
-import { claimOf } from "./claim.ts"
+import { claimOf, FLUX } from "./claim.ts"
 import { assess, hasMoved, isPutBack } from "./drift.ts"
 import {
   beingDeleted,
@@ -18,8 +18,6 @@ import { type Governed, govern, governDeleted, hasMovedOn, isLeft, nextLook, tol
 import { isSameOwner, isSettled, type LiveObject } from "./live.ts"
 import type { Rules, Step, Verdict, Want } from "./step.ts"
 import { suspension } from "./suspension.ts"
-
-const FLUX = "kustomize.toolkit.fluxcd.io"
 
 const failed = (ref: ObjectRef, failure: Failure): Change => ({ ref, action: "failed", failure })
 const waiting = (ref: ObjectRef, failure: Failure): Change => ({ ref, action: "waiting", failure })

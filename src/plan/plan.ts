@@ -1,5 +1,5 @@
 /** The one entry of planning: desired objects beside live ones, answered as an ordered Plan. Pure. */
-import type { Change, ChangeSet } from "../domain/change.ts"
+import { type ChangeSet, isAsGitSays } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
 import { decide } from "./decide.ts"
 import { claimedTwice } from "./failures.ts"
@@ -125,19 +125,12 @@ export const withoutPrune = (plan: Plan): Plan => ({
   settled: [...plan.settled, ...unanswered(plan.prune.flat())],
 })
 
-const AS_GIT_SAYS: ReadonlySet<Change["action"]> = new Set([
-  "created",
-  "configured",
-  "unchanged",
-  "healed",
-])
-
 /**
  * What the next plan takes as `applied`. An object that is held or fails keeps its place in it: that it
  * was deleted, and is left so, must outlive later commits that do not touch it.
  */
 export const appliedAfter = (plan: Plan, changes: ChangeSet): ReadonlyMap<ObjectKey, string> => {
-  const done = changes.filter((c) => AS_GIT_SAYS.has(c.action)).map((c) => formatRef(c.ref))
+  const done = changes.filter(isAsGitSays).map((c) => formatRef(c.ref))
   const live = new Set(done)
   return new Map(
     [...plan.wanted].flatMap(([key, want]) =>

@@ -1,6 +1,6 @@
 /** From what a sync did to what is told of it. */
 import type { Worked } from "../cache/Cache.ts"
-import { type ChangeSet, failuresOf } from "../domain/change.ts"
+import { type ChangeSet, failuresOf, isAsGitSays } from "../domain/change.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
@@ -23,7 +23,6 @@ export interface Done {
 }
 
 const QUIET = new Set(["unchanged", "skipped", "held"])
-const AS_GIT_SAYS = new Set(["created", "configured", "unchanged", "healed"])
 
 /** Same commit, same spec, everything as it was: there is nothing to tell. What is only planned is no change. */
 const isNothing = ({ before, commit, repository, result }: Done, failed: boolean): boolean =>
@@ -68,7 +67,7 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     failures,
     warnings: [...movedTag(done), ...rendered.warnings, ...plan.warnings],
     resourceCount: rendered.objects.length,
-    appliedCount: result.changes.filter(({ action }) => AS_GIT_SAYS.has(action)).length,
+    appliedCount: result.changes.filter(isAsGitSays).length,
     inventoryKinds: result.inventoryKinds,
     ...wakeAt(done, failures),
     ...(done.unasked === undefined ? {} : { unasked: done.unasked }),
