@@ -125,11 +125,15 @@ const writeOnce = (run: Run, type: ResourceType, step: Step): Effect.Effect<Chan
     return change
   }).pipe(writing(run, step.ref))
 
-/** One desired object: never fails, the change says how it went. */
+/**
+ * One desired object: never fails, the change says how it went. What is adopted is looked at first: what else is on
+ * it goes by all of its metadata.
+ */
 export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Change> =>
   Effect.gen(function* () {
     const type = yield* typeOf(run, step.ref, step.ref.version)
     if (type === undefined) return unserved(step)
+    if (step.adopts && attempt === 1) return yield* reconsider(run, type, step, attempt)
     return yield* writeOnce(run, type, step).pipe(
       Effect.catchIf(
         (error) => isImmutable(error) && run.rules.policy.force,

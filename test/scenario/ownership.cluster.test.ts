@@ -218,6 +218,33 @@ describe("a GitRepository that is created anew", () => {
     await here.api.waitForGone(configMapKey(here.namespace, "again"))
   })
 
+  it("takes what kubectl put there meanwhile, as where it adopts what it never had", async () => {
+    explainFailure(here)
+    const repo = await here.git.createRepo("between")
+    const commit = await repo.commit({ "a.yaml": configMap("between", "x") })
+    await here.api.apply(gitRepository(here, "between", repo.url))
+    await synced(here, "between", commit)
+    await here.api.delete(repositoryKey(here.namespace, "between"))
+    await here.api.waitForGone(repositoryKey(here.namespace, "between"))
+    const annotations = { "kubectl.kubernetes.io/last-applied-configuration": "{}" }
+    const byKubectl = { metadata: { annotations }, data: { extra: "y" } }
+    await here.api.patch(configMapKey(here.namespace, "between"), byKubectl, {
+      fieldManager: "kubectl-client-side-apply",
+    })
+    await here.api.patch(
+      configMapKey(here.namespace, "between"),
+      { data: { theirs: "z" } },
+      { fieldManager: "operator" },
+    )
+    await here.api.apply(gitRepository(here, "between", repo.url))
+    await synced(here, "between", commit)
+    const { data, metadata } = await live("between")
+    assert.deepEqual(data, { value: "x", theirs: "z" })
+    assert.notProperty(metadata.annotations, "kubectl.kubernetes.io/last-applied-configuration")
+    const managers = metadata.managedFields.map(({ manager }: { manager: string }) => manager)
+    assert.sameMembers(managers, ["nopea", "operator"])
+  })
+
   it("under another name takes over what the old one left behind", async () => {
     explainFailure(here)
     const repo = await here.git.createRepo("renamed")
