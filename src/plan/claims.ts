@@ -127,10 +127,15 @@ export interface Declared {
   readonly wants: ReadonlySet<ObjectKey>
   readonly isWhole: boolean
   readonly startedAt: number
+  /** Nobody looked into Git for this, only at what was known of it before. */
+  readonly isFromMirror?: boolean
 }
 
 /** A render that failed in part takes nothing back: what was wanted before may be in the part that failed. */
-export const declared = (row: Claimant, { wants, isWhole, startedAt }: Declared): Claimant => {
+export const declared = (
+  row: Claimant,
+  { wants, isWhole, startedAt, isFromMirror = false }: Declared,
+): Claimant => {
   const all = isWhole ? wants : new Set([...row.wants, ...wants])
   const isFirst = !row.isWhole && isWhole
   const leaves = isFirst || [...row.wants].some((key) => !all.has(key))
@@ -139,7 +144,7 @@ export const declared = (row: Claimant, { wants, isWhole, startedAt }: Declared)
     wants: all,
     isWhole,
     since: leaves ? startedAt : row.since,
-    checked: Math.max(row.checked, startedAt),
+    checked: isFromMirror ? row.checked : Math.max(row.checked, startedAt),
     waits: new Map(),
   }
 }

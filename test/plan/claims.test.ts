@@ -110,6 +110,8 @@ describe("what a sync says", () => {
       wants: new Set([Y]),
     })
     assert.strictEqual(first.since, 5)
+    const old = declared(first, { ...said, startedAt: 9, wants: first.wants, isFromMirror: true })
+    assert.strictEqual(old.checked, first.checked, "nobody looked into Git")
     const later = declared(first, { ...said, startedAt: 7, wants: new Set([Y, FAR]) })
     assert.deepInclude(later, { since: 5, checked: 7 })
   })
