@@ -1,7 +1,7 @@
 /** Asks the API server what the plan has to know of objects that look drifted. Reads and dry runs, no writes. */
 import { Effect } from "effect"
 import type { KubeError } from "../domain/errors.ts"
-import { formatRef, type KubeObject, type ObjectKey } from "../domain/object.ts"
+import { formatRef, type ObjectKey } from "../domain/object.ts"
 import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
 import type { Evidence } from "../plan/evidence.ts"
 import { refusedBy } from "../plan/failures.ts"
@@ -76,20 +76,22 @@ export const probe = Effect.fn("Prober.probe")(function* (
   kube: Kube["Service"],
   request: Probe,
 ): Effect.fn.Return<Probed, KubeError> {
-  const { caller } = request
+  const { caller, asked } = request
+  const read = yield* each(kube, request, "whole", (type, { want }) =>
+    quietly(
+      Effect.map(kube.get(caller, type, want.ref), (object) => {
+        return { object, live: liveObject(type, object.metadata) }
+      }),
+    ),
+  )
+  const unknown = new Set(asked.flatMap(({ want, live }) => (live ? [] : [formatRef(want.ref)])))
   return {
     wouldOwn: yield* each(kube, request, "wouldOwn", (type, asked) =>
       dryRun(kube, request, type, asked),
     ),
-    whole: yield* each<KubeObject>(kube, request, "whole", (type, { want }) =>
-      quietly(kube.get(caller, type, want.ref)),
-    ),
-    seen: yield* each<LiveObject>(kube, request, "metadata", (type, { want }) =>
-      quietly(
-        Effect.map(kube.getMetadata(caller, type, want.ref), ({ metadata }) =>
-          liveObject(type, metadata),
-        ),
-      ),
+    whole: new Map([...read].map(([key, { object }]) => [key, object])),
+    seen: new Map(
+      [...read].flatMap(([key, { live }]) => (unknown.has(key) ? [[key, live] as const] : [])),
     ),
   }
 })

@@ -2,7 +2,7 @@
 import { Context, type Effect } from "effect"
 import type { KubeError } from "../domain/errors.ts"
 import type { GroupKind, ObjectKey } from "../domain/object.ts"
-import type { LiveObject } from "../plan/live.ts"
+import type { Baseline, LiveObject } from "../plan/live.ts"
 
 export interface LiveSnapshot {
   readonly objects: ReadonlyMap<ObjectKey, LiveObject>
@@ -30,13 +30,9 @@ export interface LiveQuery {
 }
 
 /** What a sync found about one object's ownership of its fields. */
-export interface Settled {
+export interface Settled extends Baseline {
   readonly key: ObjectKey
   readonly uid: string
-  /** `LiveObject.ownership` that was judged: as long as it stays, nothing has drifted. Empty: it has. */
-  readonly ownership: string
-  /** Right after our own apply every desired field was ours. */
-  readonly whole: boolean
 }
 
 /** An object of a repository has this version now; `""`: it is gone. */

@@ -133,12 +133,12 @@ export class LiveStore {
   }
 
   settle(repository: string, settled: ReadonlyArray<Settled>): void {
-    for (const { key, uid, ownership, whole } of settled) {
+    for (const { key, uid, ...baseline } of settled) {
       const objects = this.#rowsOf(kindOf(key)).objects.get(repository)
       const live = objects?.get(key)
       // One that was settled meanwhile has no fields left to judge anew.
-      const isLate = ownership === "" && live?.fields === undefined
-      if (live?.uid === uid && !isLate) objects?.set(key, withBaseline(live, { ownership, whole }))
+      const isLate = baseline.ownership === "" && live?.fields === undefined
+      if (live?.uid === uid && !isLate) objects?.set(key, withBaseline(live, baseline))
     }
   }
 

@@ -44,7 +44,7 @@ export const leftAlone = (live: LiveObject, subject: Subject, now: number): Chan
 }
 
 /** Annotations in Git that keep us off. */
-const optOut = (want: Want, live: LiveObject | undefined): string | undefined => {
+export const optOut = (want: Want, live: LiveObject | undefined): string | undefined => {
   const ssa = want.marks[`${FLUX}/ssa`]
   if (is(ssa, "ignore")) return `${FLUX}/ssa: Ignore`
   if (is(want.marks[`${FLUX}/reconcile`], "disabled")) return `${FLUX}/reconcile: disabled`

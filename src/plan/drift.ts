@@ -25,10 +25,16 @@ import { entriesOf, holderOf, isAutoscaled, ownSet } from "./holders.ts"
 import { ignoredIn, isIgnored } from "./ignore.ts"
 import { isJsonObject, parseJson } from "./json.ts"
 import { isCustom } from "./kinds.ts"
-import { ANNOTATION_APPLIED, type Baseline, type LiveObject, metadataOf } from "./live.ts"
+import {
+  ANNOTATION_APPLIED,
+  type Baseline,
+  type LiveObject,
+  metadataOf,
+  versionOf,
+} from "./live.ts"
 import { difference, missing } from "./ownership.ts"
 import { stampedTree } from "./stamp.ts"
-import type { Rules, Step, Want } from "./step.ts"
+import { type Rules, type Step, type Want, wasDisputed } from "./step.ts"
 
 /** A desired field that is no longer ours; the root of the object has an empty path. */
 export interface Lost extends Field {
@@ -87,7 +93,7 @@ const walk = ({ want, tree, entries, set, rules }: Sight) => {
   const isAddition = (path: FieldPath) => !isReplicas(path) && !isIgnored(ignore, ref, path, tree)
   return {
     missing: found.missing.map((field) => deepest(tree, field)).filter(counts),
-    unsure: found.unsure.filter(counts),
+    unsure: found.unsure.map((field) => deepest(tree, field)).filter(counts),
     added: added(tree, entries).filter(({ path }) => isAddition(path)),
   }
 }
@@ -118,9 +124,14 @@ const plain = ({ want, tree, rules, entries }: Sight, { path, at: place }: Field
     path,
     at: place,
     author: holderOf(path, entries),
-    isConflict: rules.memory.conflicts.has(key),
+    isConflict: wasDisputed(rules, key),
     agrees: whole !== undefined && says(at(whole, path), valueAt(tree, place) ?? null),
   }
+}
+
+const refusedBefore = ({ hash }: Want, live: LiveObject, { now }: Rules) => {
+  const { refused } = live.baseline ?? {}
+  return refused?.version === versionOf(live, hash) && now < refused.until ? refused : undefined
 }
 
 /** Git did not change: every field that a heal would bring back is drift. */
@@ -129,7 +140,7 @@ const whileGitRests = (sight: Sight, live: LiveObject): Assessment => {
   const found = walk(sight)
   const isKnown = live.baseline?.whole === true && found.unsure.length === 0
   const candidates = [...found.missing, ...found.unsure]
-  const told = rules.evidence.wouldOwn.get(formatRef(want.ref))
+  const told = rules.evidence.wouldOwn.get(formatRef(want.ref)) ?? refusedBefore(want, live, rules)
   const all = (fields: ReadonlyArray<Field>) => fields.map((field) => plain(sight, field))
   if (candidates.length === 0 || isKnown || set === undefined)
     return { lost: all(candidates), added: found.added, isDoubtful: false, whole: true }

@@ -31,6 +31,8 @@ export interface Memory {
   readonly heals: ReadonlyMap<ObjectKey, ReadonlyArray<number>>
   /** By `driftKey`: conflicts that are left or held; they stay conflicts once the rest of the commit is applied. */
   readonly conflicts: ReadonlySet<string>
+  /** From a status that had no room for every conflict: what it does not tell of may be one. */
+  readonly isPartial?: true
 }
 
 /** Longer than any contest lasts. */
@@ -45,17 +47,34 @@ export const NO_MEMORY: Memory = {
 export const driftKey = (object: ObjectKey, { path = "" }: Pick<Drift, "path">): string =>
   `${object} ${path}`
 
+/** What a sync knew of Git and of the cluster. */
+export interface Scope {
+  /** Every identity that an object of Git has, or may come to have. */
+  readonly claimed: ReadonlySet<ObjectKey>
+  /** Every document rendered: what is not claimed left Git. */
+  readonly complete: boolean
+  readonly live: { readonly unknown: ReadonlySet<string> }
+}
+
 /** What is remembered after a sync: drift that is still there, and one more heal of what was put back. */
 export const memoryAfter = (
-  { firstSeen, heals, conflicts }: Memory,
+  { firstSeen, heals, conflicts, isPartial }: Memory,
   changes: ChangeSet,
   now: number,
+  { claimed, complete, live }: Scope,
 ): Memory => {
   const looked = new Set(changes.map(({ ref }) => formatRef(ref)))
-  const isUnseen = (key: string): boolean => !looked.has(key.slice(0, key.indexOf(" ")))
+  const isWanted = (object: ObjectKey): boolean => !complete || claimed.has(object)
+  const isUnseen = (key: string): boolean => {
+    const object = key.slice(0, key.indexOf(" "))
+    return !looked.has(object) && isWanted(object)
+  }
   const seen = new Map([...firstSeen].filter(([key]) => isUnseen(key)))
   const disputed = new Set([...conflicts].filter(isUnseen))
-  const healed = new Map([...heals].filter(([, times]) => now - (times.at(-1) ?? 0) < FORGOTTEN))
+  const isRecent = (times: ReadonlyArray<number>): boolean => now - (times.at(-1) ?? 0) < FORGOTTEN
+  const healed = new Map(
+    [...heals].filter(([object, times]) => isWanted(object) && isRecent(times)),
+  )
   for (const { ref, drift = [], action } of changes) {
     const key = formatRef(ref)
     const isDone = action === "healed" || action === "configured" || action === "created"
@@ -68,5 +87,11 @@ export const memoryAfter = (
       if (row.type === "conflict") disputed.add(driftKey(key, row))
     }
   }
-  return { firstSeen: seen, heals: healed, conflicts: disputed }
+  const isUntold = isPartial === true && live.unknown.size > 0
+  return {
+    firstSeen: seen,
+    heals: healed,
+    conflicts: disputed,
+    ...(isUntold ? { isPartial: true } : {}),
+  }
 }

@@ -6,7 +6,7 @@ import type { Assessment, Lost } from "./drift.ts"
 import { driftKey } from "./evidence.ts"
 import { type FieldPath, formatPath, type Location } from "./fields.ts"
 import { contested } from "./grace.ts"
-import type { Rules, Want } from "./step.ts"
+import { type Rules, type Want, wasDisputed } from "./step.ts"
 
 type Fate = Pick<Drift, "action" | "until" | "reason">
 
@@ -98,7 +98,7 @@ export const hasMovedOn = (want: Want, { evidence }: Rules): boolean => {
 /** The object itself is gone. */
 export const governDeleted = (want: Want, rules: Rules): Drift => {
   const key = formatRef(want.ref)
-  const isConflict = hasMovedOn(want, rules) || rules.memory.conflicts.has(driftKey(key, {}))
+  const isConflict = hasMovedOn(want, rules) || wasDisputed(rules, driftKey(key, {}))
   return rowOf(key, { type: isConflict ? "conflict" : "deleted" }, rules)
 }
 

@@ -1,5 +1,6 @@
 /** What planning needs to know of a live object, distilled from its metadata. */
 import { hash } from "node:crypto"
+import type { Failure } from "../domain/errors.ts"
 import {
   type GroupKind,
   type ManagedFieldsEntry,
@@ -56,7 +57,15 @@ export interface LiveObject {
 export interface Baseline {
   readonly ownership: string
   readonly whole: boolean
+  /** `versionOf` when its values were compared, and none that somebody took was what Git says. */
+  readonly compared?: string
+  /** Why a dry run of that version was refused; after `until` (milliseconds since the epoch) it is asked anew. */
+  readonly refused?: { readonly version: string; readonly failure: Failure; readonly until: number }
 }
+
+/** Of a live object beside what is wanted: while it stays, what was asked of both needs no second question. */
+export const versionOf = ({ uid, resourceVersion }: LiveObject, hash: string): string =>
+  `${uid} ${resourceVersion} ${hash}`
 
 /** Nothing drifted since somebody looked. */
 export const isSettled = ({ baseline, ownership }: LiveObject): boolean =>

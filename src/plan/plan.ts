@@ -34,6 +34,8 @@ export interface Plan {
   readonly warnings: ReadonlyArray<string>
   /** Every desired object that has a place. */
   readonly wanted: ReadonlyMap<ObjectKey, Want>
+  /** Every document rendered. */
+  readonly complete: boolean
   /** Every identity that a desired object has, or may come to have. */
   readonly claimed: ReadonlySet<ObjectKey>
   /** What would be deleted now, were there no limit: others are asked first. */
@@ -112,6 +114,7 @@ export const makePlan = (input: PlanInput, placed: Placed = placeAll(input)): Pl
     settled: [...decided, ...prune.kept, ...(isBlocked ? postponed(prune.stages) : [])],
     warnings: [...placed.warnings, ...unseenWarnings(input.live.unknown)],
     claimed,
+    complete: input.complete,
     leaving: isBlocked ? [] : prune.leaving.map(({ ref }) => formatRef(ref)),
     wanted: new Map([...placed.wants].flatMap(([key, [want]]) => (want ? [[key, want]] : []))),
     live: input.live,

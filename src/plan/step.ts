@@ -35,6 +35,14 @@ export interface Rules {
   readonly evidence: Evidence
 }
 
+/**
+ * Left to the cluster before. Where nobody remembers and the cluster may win it counts as that: what was left must
+ * not be undone by a restart.
+ */
+export const wasDisputed = ({ memory, policy }: Rules, key: string): boolean =>
+  memory.conflicts.has(key) ||
+  (memory.isPartial === true && policy.conflictPolicy === "live" && !memory.firstSeen.has(key))
+
 /** A desired object in its final place. */
 export interface Want {
   /** With the namespace filled in, or taken away. */

@@ -93,7 +93,10 @@ export const driftRows = (
 export const objectsOf = (rows: ReadonlyArray<DriftEntry>): ReadonlySet<string> =>
   new Set(rows.map(({ object }) => object))
 
-/** At most so many rows, and among them one of each object before the second of any. */
+/**
+ * At most so many rows: conflicts first, because a restart could not tell them from other drift; then one of each
+ * object before the second of any.
+ */
 export const listed = (
   rows: ReadonlyArray<DriftEntry>,
   most: number,
@@ -103,7 +106,7 @@ export const listed = (
   const ranked = rows.map((row) => {
     const nth = seen.get(row.object) ?? 0
     seen.set(row.object, nth + 1)
-    return { row, nth }
+    return { row, nth: row.type === "conflict" ? -1 : nth }
   })
   return ranked
     .toSorted((a, b) => a.nth - b.nth)

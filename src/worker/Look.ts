@@ -11,14 +11,22 @@ import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import { Kube } from "../kube/Kube.ts"
 import { isOwnHash } from "../plan/drift.ts"
-import { type Asked, isAsked, type Judged, judge, type Pair, unsettled } from "../plan/judge.ts"
+import {
+  type Asked,
+  askedAnew,
+  isAsked,
+  type Judged,
+  judge,
+  type Pair,
+  unsettled,
+} from "../plan/judge.ts"
 import { type LiveObject, withBaseline } from "../plan/live.ts"
 import { type Placed, placeAll } from "../plan/placement.ts"
 import type { PlanInput } from "../plan/plan.ts"
-import type { Rules } from "../plan/step.ts"
+import type { Rules, Want } from "../plan/step.ts"
 import type { Rendered } from "../render/Render.ts"
 import { HashKey } from "./HashKey.ts"
-import { isApplied, type Journey, memoryFrom, rulesOf } from "./journey.ts"
+import { appliedWhole, isApplied, type Journey, memoryFrom, rulesOf } from "./journey.ts"
 
 /** Objects judged between two breaths of the event loop. */
 const SLICE = 50
@@ -61,9 +69,9 @@ const withSettled = (
 ): ReadonlyMap<ObjectKey, LiveObject> => {
   if (settled.length === 0) return objects
   const after = new Map(objects)
-  for (const { key, ownership, whole } of settled) {
+  for (const { key, uid: _, ...baseline } of settled) {
     const live = after.get(key)
-    if (live !== undefined) after.set(key, withBaseline(live, { ownership, whole }))
+    if (live !== undefined) after.set(key, withBaseline(live, baseline))
   }
   return after
 }
@@ -108,6 +116,28 @@ export const makeLook = Effect.gen(function* () {
       }
     }
     return found
+  })
+
+  /**
+   * After a restart that found another commit: what the commit applied last said. Where a policy leaves deletions,
+   * what of that is absent was deleted, and is not news of Git.
+   */
+  const appliedAt = Effect.fnUntraced(function* (
+    { repository }: Journey,
+    input: PlanInput,
+    status: RepositoryStatus | undefined,
+    renderAt: RenderAt,
+  ) {
+    const { wants } = placeAll(input)
+    const { objects, unknown } = input.live
+    const isAbsent = ([key, [want]]: readonly [ObjectKey, ReadonlyArray<Want>]): boolean =>
+      want !== undefined && !objects.has(key) && !unknown.has(formatGroupKind(want.ref))
+    const sha = appliedWhole(repository, status)
+    if (input.settled || sha === undefined || ![...wants].some(isAbsent)) return input.applied
+    const rendered = yield* Effect.option(renderAt(sha))
+    if (rendered._tag === "None") return input.applied
+    const last = placeAll({ ...input, desired: rendered.value.objects }).wants
+    return new Map([...last].flatMap(([key, [want]]) => (want ? [[key, want.hash] as const] : [])))
   })
 
   /** The input with everything that is asked about what drifted; most syncs ask nothing. */
@@ -161,18 +191,22 @@ export const makeLook = Effect.gen(function* () {
       caller: identity,
       namespaces: namespacesOf(repository, rendered),
     })
-    const input: PlanInput = {
+    const objects = route.freshness === "listed" ? askedAnew(snapshot.objects) : snapshot.objects
+    const known = yield* cache.applied.get(key)
+    const first: PlanInput = {
       rules: yield* rulesFor(journey, status),
       commit: commit.sha,
       approvedPrune: repository.metadata.annotations?.[ANNOTATION_APPROVE_PRUNE],
       desired: rendered.objects,
       complete: rendered.failures.length === 0,
-      live: snapshot,
+      live: { objects, unknown: snapshot.unknown },
       kinds: yield* kube.discovery(),
-      applied: (yield* cache.applied.get(key)) ?? new Map(),
+      applied: known ?? new Map(),
       settled: isApplied(repository, status, commit),
       hashKey: yield* hashKey.get,
     }
+    const applied = known ?? (yield* appliedAt(journey, first, status, renderAt))
+    const input: PlanInput = { ...first, applied }
     const placed = placeAll(input)
     const seen = yield* investigate(journey, input, placed, renderAt, status)
     return { input: seen, placed } satisfies Seen

@@ -24,12 +24,16 @@ import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
 import { syncPushed } from "./Pushed.ts"
-import { routeOf } from "./route.ts"
+import { type Route, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 
 /** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
 const ASKING = Duration.seconds(5)
+
+const placeOf = ({ repository }: Journey, sha: string): string => `${sha} ${repository.spec.path}`
+
+const isFromMirror = ({ commit }: Route): boolean => commit === "mirror"
 
 const make = (identityRules: IdentityRules) =>
   Effect.gen(function* () {
@@ -71,8 +75,8 @@ const make = (identityRules: IdentityRules) =>
     })
 
     const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, { sha }: Commit) {
-      const { key, repository } = journey
-      const place = `${sha} ${repository.spec.path}`
+      const { key } = journey
+      const place = placeOf(journey, sha)
       const known = kept.get(key, place)
       if (known !== undefined) return known
       const rendered = yield* renderOnly(journey, sha)
@@ -82,8 +86,10 @@ const make = (identityRules: IdentityRules) =>
 
     const renderAt =
       (journey: Journey): RenderAt =>
-      (sha) =>
-        renderOnly(journey, sha)
+      (sha) => {
+        const known = kept.get(journey.key, placeOf(journey, sha))
+        return known === undefined ? renderOnly(journey, sha) : Effect.succeed(known)
+      }
 
     /** Says what is wanted here before anything is written; asks what others want before anything is deleted. */
     const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, seen: Seen) {
@@ -91,7 +97,8 @@ const make = (identityRules: IdentityRules) =>
       const { input, placed } = seen
       const plan = makePlan(input, placed)
       if (repository.spec.dryRun) return plan
-      claims.declare(input.rules.owner, { wants: plan.claimed, isWhole: input.complete, startedAt })
+      const said = { wants: plan.claimed, isWhole: input.complete, startedAt }
+      claims.declare(input.rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
       if (plan.leaving.length === 0) return plan
       const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
       return isKnown ? makePlan(input, placed) : withoutPrune(plan)
@@ -116,7 +123,7 @@ const make = (identityRules: IdentityRules) =>
       claims.refused(key, refusedIn(result.changes))
       yield* cache.applied.set(key, appliedAfter(plan, result.changes))
       const now = yield* Clock.currentTimeMillis
-      yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now))
+      yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
       return result
     })
 
@@ -149,9 +156,10 @@ const make = (identityRules: IdentityRules) =>
       const { repository, trigger } = request
       const key = keyOf(repository)
       const startedAt = yield* elapsedMillis
-      yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       const before = yield* cache.commits.get(key)
       const route = routeOf(trigger, answerOf(before, repository))
+      if (!isFromMirror(route))
+        yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const source = yield* credentials.source(repository, route.renewCredentials)

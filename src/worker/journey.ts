@@ -4,7 +4,7 @@ import type { Worked } from "../cache/Cache.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
-import type { RepositoryStatus } from "../domain/status.ts"
+import { MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Others } from "../plan/claims.ts"
 import { driftKey, type Memory, NO_EVIDENCE } from "../plan/evidence.ts"
 import type { Rules } from "../plan/step.ts"
@@ -68,10 +68,13 @@ export const memoryFrom = (status: RepositoryStatus | undefined): Memory => {
     since: timeOf(firstSeen),
     isConflict: type === "conflict",
   }))
+  // Conflicts are listed first.
+  const isFull = rows.length >= MAX_LISTED && rows.every(({ isConflict }) => isConflict)
   return {
     firstSeen: new Map(rows.map(({ key, since }) => [key, since])),
     heals: new Map(),
     conflicts: new Set(rows.filter(({ isConflict }) => isConflict).map(({ key }) => key)),
+    ...(isFull ? { isPartial: true } : {}),
   }
 }
 
@@ -95,6 +98,18 @@ export const isApplied = (
       WHOLE.has(`${is} ${reason}`) &&
       observedGeneration === metadata.generation,
   )
+
+/** The commit that this very spec brought whole, where its policy may have left what somebody deleted of it. */
+export const appliedWhole = (
+  { metadata, spec }: GitRepository,
+  status: RepositoryStatus | undefined,
+): string | undefined => {
+  const { healPolicy, conflictPolicy, healGracePeriod } = spec
+  const leaves = healPolicy !== "auto" || conflictPolicy === "live"
+  const waits = Duration.toMillis(healGracePeriod) > 0
+  const isOfSpec = status?.observedGeneration === metadata.generation
+  return isOfSpec && (leaves || waits) ? status?.lastSyncedCommit : undefined
+}
 
 export const timedOut = (repository: GitRepository): SyncTimeout =>
   new SyncTimeout({

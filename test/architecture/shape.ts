@@ -19,7 +19,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   health: 750,
   kube: 2230,
   metrics: 700,
-  plan: 3400,
+  plan: 3550,
   render: 2750,
   report: 2300,
   supervisor: 400,

@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import fc from "fast-check"
+import { formatRef } from "../../src/domain/object.ts"
 import { decide } from "../../src/plan/decide.ts"
 import { baselineAfter } from "../../src/plan/drift.ts"
 import { memoryAfter, NO_EVIDENCE, NO_MEMORY } from "../../src/plan/evidence.ts"
@@ -177,7 +178,11 @@ describe("a heal", () => {
       const { asked, verdict, after } = look(given)
       if (!isStep(verdict)) return
       const change = { ref: verdict.ref, action: "configured", drift: verdict.drift ?? [] } as const
-      const memory = memoryAfter(asked.memory, [change], NOW)
+      const memory = memoryAfter(asked.memory, [change], NOW, {
+        claimed: new Set([formatRef(verdict.ref)]),
+        complete: true,
+        live: { unknown: new Set() },
+      })
       const later: Rules = { ...asked, now: NOW + 1, memory, evidence: NO_EVIDENCE }
       const baseline = baselineAfter(verdict, liveOf(after, { baseline: undefined }), asked)
       const again = decide(

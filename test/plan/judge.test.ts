@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Failure } from "../../src/domain/errors.ts"
 import type { JsonObject, KubeObject } from "../../src/domain/object.ts"
 import { decide } from "../../src/plan/decide.ts"
-import { type Evidence, NO_EVIDENCE } from "../../src/plan/evidence.ts"
-import { isAsked, judge, unsettled } from "../../src/plan/judge.ts"
+import { type Evidence, NO_EVIDENCE, NO_MEMORY } from "../../src/plan/evidence.ts"
+import { askedAnew, isAsked, judge, unsettled } from "../../src/plan/judge.ts"
 import { type LiveObject, withBaseline } from "../../src/plan/live.ts"
 import { isStep, type Policy, type Rules } from "../../src/plan/step.ts"
 import { type Data, EDITOR, hashOf, jsonOf, KEY, liveOf, wantOf } from "./driftWords.ts"
@@ -59,7 +59,7 @@ describe("asked is", () => {
       "wouldOwn whole",
     ],
     ["nothing of what is gone and comes back", undefined, under(), "nothing"],
-    ["whether it is gone, where that is left", undefined, under(MANUAL), "metadata whole"],
+    ["whether it is gone, where that is left", undefined, under(MANUAL), "whole"],
     [
       "what was applied, where Git moved",
       liveOf(edited),
@@ -83,8 +83,49 @@ describe("asked is", () => {
     assert.strictEqual(asksOf(liveOf(edited, RESTARTED), under({}, wouldOwn("a", "b"))), "settled")
     assert.strictEqual(
       asksOf(liveOf(edited, RESTARTED), under({}, { wouldOwn: new Map([[KEY, { failure }]]) })),
-      "nothing",
+      "settled",
     )
+  })
+
+  const baselineOf = (object: LiveObject, asked: Rules) => {
+    const answer = judge(wantOf(GIT, hashOf(GIT), asked), object, asked)
+    assert.isTrue(answer !== undefined && !isAsked(answer))
+    if (answer === undefined || isAsked(answer)) return { ownership: "", whole: false }
+    const { key: _, uid: __, ...baseline } = answer
+    return baseline
+  }
+  const seenAt = (resourceVersion: string) => {
+    const object = JSON.parse(jsonOf({ ...GIT, a: "9" }))
+    const metadata = { ...object.metadata, resourceVersion }
+    return { whole: new Map([[KEY, { ...object, metadata } as KubeObject]]) }
+  }
+
+  it("its value once, where a policy leaves it: again when the object or Git changed", () => {
+    const object = liveOf(edited)
+    const baseline = baselineOf(object, under(MANUAL, seenAt("10")))
+    const known = withBaseline(object, baseline)
+    assert.strictEqual(asksOf(known, under(MANUAL)), "settled")
+    assert.deepEqual(baselineOf(known, under(MANUAL)), baseline, "it stays so")
+    assert.strictEqual(asksOf({ ...known, resourceVersion: "11" }, under(MANUAL)), "whole")
+    assert.strictEqual(asksOf({ ...known, uid: "uid-b" }, under(MANUAL)), "whole")
+    const late = withBaseline(object, baselineOf(object, under(MANUAL, seenAt("11"))))
+    assert.strictEqual(asksOf(late, under(MANUAL)), "whole", "another version was compared")
+  })
+
+  it("a dry run that was refused once for each version, until its time is over or somebody asks", () => {
+    const object = liveOf(edited, RESTARTED)
+    const refused = under({}, { wouldOwn: new Map([[KEY, { failure }]]) })
+    const known = withBaseline(object, baselineOf(object, refused))
+    assert.strictEqual(asksOf(known, under()), "nothing")
+    const verdict = decide(wantOf(GIT, hashOf(GIT), under()), known, under())
+    assert.strictEqual("action" in verdict && verdict.note?.code, "NOPEA-D001")
+    assert.strictEqual(asksOf({ ...known, resourceVersion: "11" }, under()), "wouldOwn")
+    assert.strictEqual(asksOf(known, { ...under(), now: under().now + 3_600_000 }), "wouldOwn")
+    const anew = askedAnew(new Map([[KEY, known]])).get(KEY)
+    assert.strictEqual(asksOf(anew, under()), "wouldOwn")
+    const passing = { failure: { ...failure, disposition: "retry" } } as const
+    const once = under({}, { wouldOwn: new Map([[KEY, passing]]) })
+    assert.strictEqual(asksOf(object, once), "nothing")
   })
 
   it("only of objects that are ours, are there, and are not settled", () => {
@@ -109,6 +150,10 @@ describe("asked is", () => {
       ],
       [1, 0, 0, 0, 1, 0],
     )
+    const annotations = { "nopea.io/suspend-heal": "true" }
+    const glass = liveOf(edited, { annotations })
+    const moved = unsettled(placed({ a: "2", b: "1" }), snapshot([glass], []), asked)
+    assert.deepEqual([count([glass]), moved.length], [1, 0], "nor where nobody may write anyway")
   })
 })
 
@@ -169,6 +214,21 @@ describe("the answer", () => {
     const agreed = verdict(liveOf(edited), under(policy, { ...known, ...wholeOf(git) }), git)
     assert.isUndefined(agreed.drift)
     assert.deepEqual(isStep(agreed) && agreed.holds, [])
+  })
+
+  it("of nobody, after a restart that could not remember all: the cluster keeps it where it may win", () => {
+    const partial = (policy: Partial<Policy>, firstSeen: ReadonlyArray<string> = []): Rules => {
+      const seen = new Map(firstSeen.map((key) => [key, 0]))
+      return { ...under(policy), memory: { ...NO_MEMORY, firstSeen: seen, isPartial: true } }
+    }
+    const healed = (rule: Rules) => isStep(verdict(liveOf(edited), rule))
+    assert.isFalse(healed(partial({ conflictPolicy: "live" })))
+    assert.isTrue(healed(partial({ conflictPolicy: "live" }, [`${KEY} data.a`])))
+    assert.isTrue(healed(partial({ conflictPolicy: "git" })))
+    assert.isFalse(healed(partial({ conflictPolicy: "git", ...MANUAL })))
+    const gone = (rule: Rules) => isStep(decide(wantOf(GIT, hashOf(GIT), rule), undefined, rule))
+    assert.isFalse(gone(partial({ conflictPolicy: "live" })))
+    assert.isTrue(gone(under({ conflictPolicy: "live" })))
   })
 
   it("of a hash that somebody else wrote: Git is at rest where this version was applied before", () => {

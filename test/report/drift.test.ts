@@ -165,6 +165,14 @@ describe("the rows", () => {
     expect(new Set(rows.map(({ object }) => object)).size).toBe(3)
   })
 
+  it("have conflicts first: only from these rows does a restart know of them", () => {
+    const paths = Array.from({ length: 60 }, (_, i) => drift({ path: `data.f${i}` }))
+    const last = paths.map((one, i) => (i < 40 ? one : { ...one, type: "conflict" as const }))
+    const { drift: rows = [] } = heard(outcomeOf("a", [heldDrift("web", last)]), SYNCED)
+    expect(rows.filter(({ type }) => type === "conflict")).toHaveLength(20)
+    expect(rows).toHaveLength(50)
+  })
+
   it("carry no long words, no line breaks and nothing that looks like a credential", () => {
     const text = `https://me:hunter2@x\n${"x".repeat(5000)}`
     const wild = drift({ path: text, author: { manager: text, operation: "Update" }, reason: text })

@@ -11,7 +11,7 @@ import {
   imageOf,
   markAudit,
 } from "./drifting.ts"
-import { configMapKey, world } from "./world.ts"
+import { configMap, configMapKey, world } from "./world.ts"
 
 const here = world()
 const LIVE = { healPolicy: "manual", conflictPolicy: "live" }
@@ -39,6 +39,38 @@ describe("conflictPolicy live", () => {
     await one.push({ "app.yaml": deployment(one.name, { env: "debug", image: "app:2" }) })
     await one.synced()
     assert.equal(envOf(await one.live()), "debug")
+  })
+
+  it("keeps more conflicts than the status has room for, also over a restart", async () => {
+    const names = Array.from({ length: 60 }, (_, i) => `crowd-${i}`)
+    const files = (value: string) =>
+      Object.fromEntries(names.map((name) => [`${name}.yaml`, configMap(name, value)]))
+    const one = await Drifting.of(here, "crowd", files("x"), LIVE)
+    const keys = names.map((name) => configMapKey(here.namespace, name))
+    await Promise.all(keys.map((key) => here.api.patch(key, { data: { value: "edited" } }, EDIT)))
+    await one.status("tells all", (s) => s.driftedCount === names.length)
+    await one.push(files("y"))
+    const told = await one.status("tells all conflicts", (s) => {
+      const isAll = s.driftedCount === names.length && s.lastSyncedCommit === one.commit
+      return isAll && conflictsOf(s).length === 50
+    })
+    assert.lengthOf(told.drift, 50)
+    await one.set({ healPolicy: "auto" })
+    await one.look()
+    const since = await markAudit()
+    await here.controller.kill()
+    await here.controller.start()
+    for (let look = 0; look < 2; look++) {
+      const status = await one.look()
+      assert.equal(status.driftedCount, names.length)
+    }
+    const { writes } = await askedSince(since, {
+      resource: "configmaps",
+      namespace: here.namespace,
+    })
+    assert.deepEqual(writes, [])
+    const live = await Promise.all(keys.map((key) => here.api.get(key)))
+    assert.deepEqual([...new Set(live.map(({ data }) => data.value))], ["edited"])
   })
 
   it("keeps the cluster's value also where drift is healed by itself", async () => {

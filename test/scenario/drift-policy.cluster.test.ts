@@ -1,6 +1,6 @@
 // Grace periods, suspension and observation: when drift is put back, and when nothing is written at all.
 import { assert, describe, it } from "vitest"
-import type { Json } from "../cluster/Api.ts"
+import { eventually, type Json } from "../cluster/Api.ts"
 import type { AuditMark } from "../cluster/audit.ts"
 import {
   askedSince,
@@ -120,6 +120,37 @@ describe("healPolicy manual", () => {
     assert.deepInclude(status, { phase: "Synced", driftedCount: 0 })
     await one.setImage("app:9")
     await one.drifted()
+  })
+
+  it("what is left is compared once, and costs no request while nothing changes", async () => {
+    const spec = { healPolicy: "manual", reconcileInterval: "1s" }
+    const one = await Drifting.of(here, "idle", { "b.yaml": configMap("idle-b", "x") }, spec)
+    const asked = (since: AuditMark) =>
+      askedSince(since, { resource: "configmaps", name: "idle-b" })
+    const reconciled = async (): Promise<number> => {
+      const lines = (await here.controller.says("/metrics")).split("\n")
+      const name = `nopea_syncs_total{repository="${here.namespace}/idle",trigger="reconcile"`
+      const counts = lines.filter((line) => line.startsWith(name))
+      return counts.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)
+    }
+    const more = async (times: number): Promise<void> => {
+      const before = await reconciled()
+      await eventually(`${times} reconciles more`, async () =>
+        (await reconciled()) >= before + times ? true : undefined,
+      )
+    }
+    const since = await markAudit()
+    await here.api.patch(configMapKey(here.namespace, "idle-b"), { data: { value: "y" } }, EDIT)
+    await one.drifted()
+    await more(1)
+    const first = await asked(since)
+    assert.deepEqual([first.reads, first.dryRuns, first.writes], [1, 0, []])
+    const idle = await markAudit()
+    await more(3)
+    const none = await asked(idle)
+    assert.deepEqual([none.reads, none.dryRuns, none.writes], [0, 0, []])
+    await here.api.patch(configMapKey(here.namespace, "idle-b"), { data: { value: "x" } }, EDIT)
+    await one.synced()
   })
 
   it("what was left is put back when the policy becomes auto", async () => {

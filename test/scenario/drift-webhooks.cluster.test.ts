@@ -149,6 +149,7 @@ describe("a validating webhook that refuses dry runs", () => {
     assert.include(JSON.stringify(status), "dry run")
     const { writes } = await askedSince(since, { resource: "deployments", name: one.name })
     assert.deepEqual(writes, [])
+    const refused = await markAudit()
     await api.patch(
       configMapKey(namespace, "guarded-map"),
       { data: { value: "edited" } },
@@ -159,6 +160,8 @@ describe("a validating webhook that refuses dry runs", () => {
       (l) => l.data.value === "x",
       configMapKey(namespace, "guarded-map"),
     )
+    const again = await askedSince(refused, { resource: "deployments", name: one.name })
+    assert.equal(again.dryRuns, 0, "what was refused once is not asked again of the same version")
     await one.push({ "map.yaml": configMap("guarded-map", "y") })
     await one.status("has the commit", (s) => s.lastSyncedCommit === one.commit)
     assert.equal((await api.get(configMapKey(namespace, "guarded-map"))).data.value, "y")

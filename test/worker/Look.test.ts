@@ -2,8 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { TestClock } from "effect/testing"
+import { Cache } from "../../src/cache/Cache.ts"
 import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
-import type { RepositoryStatus } from "../../src/domain/status.ts"
+import { MAX_LISTED, type RepositoryStatus } from "../../src/domain/status.ts"
 import { memoryFrom } from "../../src/worker/journey.ts"
 import { KubeMemory, resourceType } from "../layers/KubeMemory.ts"
 import { repositoryObject } from "../layers/repositories.ts"
@@ -24,7 +25,12 @@ const given = Effect.fnUntraced(function* (world: ReturnType<typeof syncs>, spec
   yield* sync(repository, "startup")
   kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
   yield* TestClock.adjust("1 second")
-  return { kube, repository, find: () => kube.find(CONFIG_MAP, { namespace: "apps", name: "a" }) }
+  return {
+    git,
+    kube,
+    repository,
+    find: () => kube.find(CONFIG_MAP, { namespace: "apps", name: "a" }),
+  }
 })
 const edited = (repository: GitRepository, spec: object): GitRepository => ({
   ...repository,
@@ -85,4 +91,42 @@ describe("after a restart", () => {
     assert.strictEqual(heals.size, 0)
     assert.strictEqual(memoryFrom(undefined).firstSeen.size, 0)
   })
+
+  it("a status full of conflicts tells that there may be more", () => {
+    const full = (...types: ReadonlyArray<string>): RepositoryStatus => {
+      const row = { object: "/ConfigMap/apps/a", firstSeen: "2026-11-20T10:00:00Z", action: "left" }
+      return { drift: types.map((type, i) => ({ ...row, type, path: `data.${i}` })) } as never
+    }
+    const conflicts = Array.from({ length: MAX_LISTED - 1 }, () => "conflict")
+    assert.isUndefined(memoryFrom(full(...conflicts)).isPartial)
+    assert.isUndefined(memoryFrom(full(...conflicts, "deleted")).isPartial)
+    assert.isTrue(memoryFrom(full(...conflicts, "conflict")).isPartial)
+  })
+
+  it.effect(
+    "what was deleted stays deleted where the policy says so, also at another commit",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const { git, repository, find } = yield* given(world, { healPolicy: "manual" })
+        const cache = yield* Cache
+        const lastSyncedCommit = (yield* cache.commits.get("apps/web"))?.commit.sha ?? ""
+        yield* cache.drop("apps/web")
+        git.commit({ "b.yaml": null, "c.yaml": configMap("c") })
+        const status = { lastSyncedCommit, observedGeneration: 1 }
+        const restarted: GitRepository = { ...repository, status }
+        const found = yield* sync(restarted, "startup")
+        assert.includeMembers(
+          [...told(found)],
+          ["held ConfigMap/apps/a", "created ConfigMap/apps/c"],
+        )
+        assert.isUndefined(find())
+        assert.include(told(yield* sync(restarted, "reconcile")), "held ConfigMap/apps/a")
+        yield* cache.drop("apps/web")
+        const other = { ...status, observedGeneration: 0 }
+        const respecced = { ...repository, status: other }
+        assert.include(told(yield* sync(respecced, "startup")), "created ConfigMap/apps/a")
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
 })

@@ -2,6 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
+import { Claims } from "../../src/cache/Claims.ts"
+import { elapsedMillis } from "../../src/domain/Elapsed.ts"
 import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
 import { KubeMemory, resourceType } from "../layers/KubeMemory.ts"
 import { repositoryObject } from "../layers/repositories.ts"
@@ -84,6 +86,54 @@ describe("a sync", () => {
       assert.deepStrictEqual(told(yield* sync(repository, "reconcile")), [
         "healed ConfigMap/apps/a",
       ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("only a look into Git answers who asks whether an object is wanted", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "asked")
+      git.commit({ "a.yaml": configMap("a") })
+      const claims = yield* Claims
+      claims.register(repository, () => {})
+      yield* sync(repository, "startup")
+      yield* TestClock.adjust("1 minute")
+      const owner = { namespace: "apps", name: "asking", uid: "uid-asking" }
+      const asking = { ...repository.metadata, ...owner }
+      claims.register({ ...repository, metadata: asking }, () => {})
+      const startedAt = yield* elapsedMillis
+      claims.declare(owner, { wants: new Set(), isWhole: true, startedAt })
+      const ask = claims.ask("apps/asking", ["/ConfigMap/apps/a"], "1 second")
+      const answers: Array<boolean> = []
+      for (const trigger of ["drift", "reconcile", "poll"] as const) {
+        yield* TestClock.adjust("1 second")
+        yield* sync(repository, trigger)
+        const asked = yield* Effect.forkChild(ask)
+        yield* TestClock.adjust("2 seconds")
+        answers.push(yield* Fiber.join(asked))
+      }
+      assert.deepStrictEqual(answers, [false, false, true])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("what somebody keeps us off at a newer commit is not read from Git again", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "glass")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      const object = find(kube, "a")
+      const annotations = { ...object?.metadata.annotations, "nopea.io/suspend-heal": "true" }
+      kube.put({ ...object, metadata: { ...object?.metadata, annotations } } as never)
+      yield* TestClock.adjust("1 second")
+      git.commit({ "a.yaml": configMap("a", "y") })
+      assert.deepStrictEqual(told(yield* sync(repository, "webhook")), ["held ConfigMap/apps/a"])
+      const before = world.git.calls.length
+      for (const trigger of ["drift", "reconcile"] as const) {
+        assert.deepStrictEqual(told(yield* sync(repository, trigger)), ["held ConfigMap/apps/a"])
+      }
+      const read = world.git.calls.slice(before).map(({ operation }) => operation)
+      assert.deepStrictEqual(read, ["head"])
     }).pipe(Effect.provide(world.layer))
   })
 
