@@ -37,10 +37,9 @@ G013 | the Git server failed (5xx) | an incident at the server | check the healt
 G014 | the mirror on the controller's disk is damaged | a killed process or a bad disk | nothing: it is fetched anew; if it returns, check the disk below NOPEA_DATA_DIR
 G015 | the controller's disk is full | large repositories below a small NOPEA_DATA_DIR | give NOPEA_DATA_DIR more space
 G016 | the mirror is larger than allowed | large files below spec.path | narrow spec.path, or raise NOPEA_MIRROR_MAX_BYTES
-G017 | spec.url is not accepted | an unknown scheme, or credentials in the URL | set spec.url to an https:// address without credentials; credentials belong into spec.secretRef
+G017 | spec.url is not accepted | an unknown scheme, or credentials in the URL | set spec.url to https://host/path or ssh://user@host/path without credentials; these belong into spec.secretRef
 G018 | credentials would travel unencrypted | http:// together with spec.secretRef | use https://, or remove spec.secretRef
 G019 | file:// is not allowed | the controller's default | use https://, or start the controller with NOPEA_ALLOW_FILE_URLS=true
-G020 | ssh is not supported by this version | spec.url with ssh:// or git@ | use https:// with a token
 G021 | the program git is missing or too old | an image of your own without it | install git 2.39 or newer beside the controller
 G022 | the name of the branch is not valid | characters that git does not allow | set spec.branch to a valid branch name, such as main
 G023 | a credential cannot be sent | line breaks or spaces in a token | store each credential as one line, a token without spaces
@@ -59,6 +58,9 @@ G035 | the commit does not exist on the server | a typing error in spec.ref.comm
 G036 | the server does not give out this commit by its id | it is reachable from no branch or tag, or the server allows only these | follow a branch or a tag at that commit, or allow it at the server (uploadpack.allowReachableSHA1InWant)
 G037 | what is followed is no commit | a tag of a file or tree | follow a commit, or a tag of one
 G038 | the repository has too many tags to choose from | a version range in a very large repository | name one tag in spec.ref.tag instead of a range
+G039 | the SSH server has another key than the one that is known | its key was changed, or somebody is in between | find out which of the two it is; then put the new key into known_hosts of the Secret
+G040 | the SSH key in the Secret cannot be used | no identity, no private key, or an encrypted one without the right password | give the Secret identity, known_hosts and, for an encrypted key, its passphrase as password
+G041 | the program ssh is missing | an image of your own without it | install OpenSSH's client beside the controller
 G099 | git failed in a way that has no code of its own | see the reason | read the reason; it is tried again by itself
 R001 | a folder with a kustomization, below a path without one | spec.path is above the overlay | let spec.path name the folder, or add a kustomization.yaml at the path that lists what it has
 R002 | Helm charts are not rendered yet | a Chart.yaml below spec.path | run helm template in CI and commit the result, or move the chart out of the path
@@ -174,7 +176,7 @@ E014 | the sink did not take the event for too long | it is down, or the network
 E015 | sending the event crashed | a mistake in NOPEA | report it with the line of the log that has the cause
 C001 | the GitRepository cannot be read | fields that its definition would refuse today, or a definition of another version | correct the fields that are named; kubectl explain gitrepository.spec tells what each one takes
 C002 | the Secret of spec.secretRef does not exist | it was not created in the GitRepository's namespace, or has another name | create it there, or correct spec.secretRef.name
-C003 | the Secret of spec.secretRef has no usable credentials | other keys than NOPEA knows, a user name without a password, or line breaks | give it username and password, or bearerToken; and ca.crt where one is needed
+C003 | the Secret of spec.secretRef has no usable credentials | other keys than NOPEA knows, a user name without a password, or line breaks | give it username and password, or bearerToken; with ca.crt where one is needed; for ssh, identity and known_hosts
 C004 | it is not known in whose name to apply | no spec.serviceAccountName, outside the controller's namespace | set spec.serviceAccountName, or start the controller with NOPEA_DEFAULT_SERVICE_ACCOUNT or NOPEA_ALLOW_CONTROLLER_IDENTITY=true
 C005 | the sync took longer than spec.timeout | a slow Git server or API server, or very much work | see in the log which stage was slow; raise spec.timeout where the work is that large
 C006 | spec asks for what this version does not carry out | a field of a later version | remove what is named, or use a version of the controller that knows it

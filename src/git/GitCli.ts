@@ -11,6 +11,7 @@ import { anewWhereFull, consolidate, fetchTree, fetchWanted, knownHead } from ".
 import { gitError, isFault, reasonOf } from "./failure.ts"
 import { Git } from "./Git.ts"
 import { runGit } from "./GitProcess.ts"
+import { forgetKeys } from "./Keys.ts"
 import { makeMirrors, onDisk, prepare } from "./Mirrors.ts"
 import { parseVersion } from "./protocol.ts"
 import { listing, present } from "./Reading.ts"
@@ -116,6 +117,8 @@ const placesIn = ({ dataDir }: GitCliOptions) => ({
   mirrors: join(dataDir, "mirrors"),
 })
 
+const keysIn = ({ dataDir }: GitCliOptions): string => join(dataDir, "keys")
+
 const settle = (options: GitCliOptions): Effect.Effect<void, GitError> => {
   const { home, configFile, mirrors } = placesIn(options)
   return onDisk(async () => {
@@ -135,10 +138,11 @@ const make = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const places = placesIn(options)
   yield* settle(options)
+  yield* forgetKeys(keysIn(options))
   const env = localEnvironment(options.environment ?? process.env, places)
   yield* checkVersion(env)
   const mirrors = yield* makeMirrors(places.mirrors, options.mirrorIdle ?? "1 hour")
-  const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls }
+  const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls, keys: keysIn(options) }
   const openSession = yield* makeSessions(mirrors, env, limits, options.received)
 
   /** The data directory may be lost at any time; without its configuration git would run with less protection. */

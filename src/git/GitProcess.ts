@@ -5,6 +5,8 @@ import { type Duration, Effect, Option } from "effect"
 import type { Environment } from "./environment.ts"
 
 export interface GitCommand {
+  /** Default: git. */
+  readonly program?: "ssh-keygen"
   readonly args: ReadonlyArray<string>
   /** Its HOME is the working directory. */
   readonly env: Environment
@@ -86,12 +88,13 @@ export const unstarted = (error: unknown): Finished => ({
 
 /** In a group of its own. `onData` gets standard output as it comes; `onEnd` is called once. */
 export const launch = (
-  { args, env }: Pick<GitCommand, "args" | "env">,
+  { program, args, env }: Pick<GitCommand, "program" | "args" | "env">,
   onData: (chunk: Uint8Array) => void,
   onEnd: (ended: Ended) => void,
 ): Running => {
   const stdio = ["pipe", "pipe", "pipe", "pipe"] as const
-  const child = spawn("git", args, { cwd: env["HOME"], env, detached: true, stdio: [...stdio] })
+  const place = { cwd: env["HOME"], env, detached: true }
+  const child = spawn(program ?? "git", args, { ...place, stdio: [...stdio] })
   let isClosed = false
   const end = (ended: Ended): void => {
     if (!isClosed) onEnd(ended)

@@ -6,6 +6,7 @@ import type { Arguments, Settings } from "./commands.ts"
 import * as environment from "./environment.ts"
 import { DEFAULT_REST, type Fault, faultOf, gitError, type Place, reasonOf } from "./failure.ts"
 import { type Finished, runGit } from "./GitProcess.ts"
+import { explained, withKeys } from "./Keys.ts"
 import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
 import { parseTrace } from "./protocol.ts"
 import { makeReaders } from "./Reader.ts"
@@ -18,6 +19,8 @@ export interface Limits {
   /** One look into the mirror. */
   readonly readTimeout: Duration.Duration
   readonly allowFileUrls: boolean
+  /** Absolute: where a conversation's SSH key is for as long as it lasts. */
+  readonly keys: string
 }
 
 export interface Command {
@@ -140,8 +143,18 @@ export const makeSessions = Effect.fnUntraced(function* (
         locally(run(command, environment.configured(command.settings ?? []), limits.readTimeout)),
       distant: (command: Command) => {
         const connection = { remote, credentials, caFile }
-        const more = environment.networkEnvironment(connection, command.settings ?? [])
-        const running = run(command, more, limits.fetchTimeout)
+        const speak = (more: environment.Connection) =>
+          run(
+            command,
+            environment.networkEnvironment(more, command.settings ?? []),
+            limits.fetchTimeout,
+          )
+        if (remote.scheme === "ssh") {
+          return withKeys(limits.keys, credentials, (keys) =>
+            explained(speak({ ...connection, keys }), { env: base, credentials, keys }),
+          )
+        }
+        const running = speak(connection)
         const { caCrt } = credentials
         if (caCrt === undefined) return running
         return Effect.andThen(writeAuthority(mirror.caFile, caCrt), running)

@@ -2,6 +2,7 @@
 import { Redacted } from "effect"
 import type { GitCredentials } from "../domain/source.ts"
 import { promisorSettings, type Settings } from "./commands.ts"
+import { sshEnvironment } from "./ssh.ts"
 import type { Remote } from "./url.ts"
 
 export type Environment = Readonly<Record<string, string>>
@@ -51,13 +52,15 @@ export const localEnvironment = (
   GIT_ALLOW_PROTOCOL: "",
 })
 
-/** The `Authorization` header's value, or `undefined` for anonymous reading. */
+/** The `Authorization` header's value, or `undefined` for anonymous reading. Beside a key `password` is its passphrase. */
 export const authorization = (credentials: GitCredentials): string | undefined => {
   if (credentials.bearerToken !== undefined) {
     return `Bearer ${Redacted.value(credentials.bearerToken)}`
   }
-  if (credentials.password === undefined) return undefined
-  const pair = `${credentials.username ?? "git"}:${Redacted.value(credentials.password)}`
+  const { identity, password, username } = credentials
+  const isPassphrase = identity !== undefined && username === undefined
+  if (password === undefined || isPassphrase) return undefined
+  const pair = `${username ?? "git"}:${Redacted.value(password)}`
   return `Basic ${Buffer.from(pair).toString("base64")}`
 }
 
@@ -93,19 +96,24 @@ export interface Connection {
   readonly credentials: GitCredentials
   /** File with `credentials.caCrt`. */
   readonly caFile: string | undefined
+  /** Folder with the files of `ssh.ts`. */
+  readonly keys?: string
 }
+
+const PROTOCOLS = { http: "http:https", https: "http:https", file: "file", ssh: "ssh" } as const
 
 /**
  * Added to the local environment for the processes that speak to the server. Headers go to descriptor 3.
  * A pack may hold deltas against blobs that were never fetched: these it must be able to ask for.
  */
 export const networkEnvironment = (
-  { remote, credentials, caFile }: Connection,
+  { remote, credentials, caFile, keys }: Connection,
   more: Settings,
 ): Environment => {
-  const header = authorization(credentials)
+  const header = remote.scheme === "ssh" ? undefined : authorization(credentials)
   return {
-    GIT_ALLOW_PROTOCOL: remote.scheme === "file" ? "file" : "http:https",
+    ...(keys === undefined ? {} : sshEnvironment(keys)),
+    GIT_ALLOW_PROTOCOL: PROTOCOLS[remote.scheme],
     GIT_NO_LAZY_FETCH: "0",
     GIT_TRACE_CURL: "3",
     GIT_TRACE_CURL_NO_DATA: "1",

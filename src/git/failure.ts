@@ -39,10 +39,13 @@ export const FAULTS = {
   corrupted: row("G014", R, "check the disk below NOPEA_DATA_DIR; its contents may be lost"),
   diskFull: row("G015", R, "give NOPEA_DATA_DIR more space"),
   tooLarge: row("G016", S, "narrow spec.path, or raise NOPEA_MIRROR_MAX_BYTES"),
-  urlRefused: row("G017", S, "set spec.url to an https:// address without credentials"),
+  urlRefused: row(
+    "G017",
+    S,
+    "set spec.url to an https:// address without credentials, or to ssh://user@host/path",
+  ),
   plainCredentials: row("G018", S, "use https://, or remove spec.secretRef"),
   fileRefused: row("G019", S, "use https://, or set NOPEA_ALLOW_FILE_URLS"),
-  sshUnsupported: row("G020", S, "use https:// with a token"),
   gitMissing: row("G021", S, "install git 2.39 or newer beside the controller"),
   branchRefused: row("G022", S, "set spec.branch to a valid branch name, such as main"),
   credentialsRefused: row("G023", S, "store each credential as one line, a token without spaces"),
@@ -69,6 +72,17 @@ export const FAULTS = {
   ),
   noCommit: row("G037", S, "follow a commit, or a tag of one"),
   tooManyTags: row("G038", S, "name one tag in spec.ref.tag instead of a range"),
+  hostKeyChanged: row(
+    "G039",
+    S,
+    "find out whether the server's key was changed on purpose; then put the new one into known_hosts of spec.secretRef",
+  ),
+  sshCredentials: row(
+    "G040",
+    S,
+    "give the Secret of spec.secretRef an SSH private key as identity, the server's key as known_hosts, and the passphrase of an encrypted key as password",
+  ),
+  sshMissing: row("G041", S, "install OpenSSH's client beside the controller"),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 
@@ -99,8 +113,14 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
   ["diskFull", /no space left on device|disk quota exceeded/iu],
   ["unsupported", /dumb http transport|does not support shallow|mismatched algorithms/iu],
   ["branchMissing", /couldn't find remote ref/iu],
-  ["authentication", /could not read (username|password)|authentication failed/iu],
-  ["hostKey", /host key verification failed/iu],
+  ["sshMissing", /cannot run ssh|\bssh: not found/iu],
+  ["sshCredentials", /incorrect passphrase|^fatal: load key "identity"/imu],
+  [
+    "authentication",
+    /could not read (username|password)|authentication failed|permission denied \(/iu,
+  ],
+  ["hostKeyChanged", /host identification has changed|host key for .* has changed/iu],
+  ["hostKey", /host key verification failed|host key is known for/iu],
   [
     "unreachable",
     /could ?n[o']t (resolve|connect)|failed to connect|connection (?:refused|reset)|no route to host|unreachable/iu,
@@ -110,7 +130,7 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
   ["redirect", /unable to update url base from redirection|maximum .*redirects/iu],
   [
     "repositoryMissing",
-    /repository '?.*'? ?(not found|does not exist)|does not appear to be a git repository|no such repository/iu,
+    /repository '?.*'? ?(not found|does not exist)|project you were looking for could not be found|does not appear to be a git repository|no such repository/iu,
   ],
   ["gone", /not our ref|unadvertised object|not a valid object name|not a tree object/iu],
   [
@@ -120,7 +140,7 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
   ["dataDir", /permission denied|read-only file system/iu],
   [
     "badAnswer",
-    /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|unable to access|remote error|curl \d+/iu,
+    /early eof|rpc failed|protocol error|bad line length|unexpected disconnect|hung up|index-pack|unpack|expected flush|invalid server response|not valid: is this a git repository|empty reply|bad band|premature|unable to access|remote error|curl \d+|could not read from remote|connection closed|kex_exchange|unable to negotiate/iu,
   ],
 ]
 

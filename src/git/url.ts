@@ -4,17 +4,26 @@ import { Redacted, Result } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { GitCredentials } from "../domain/source.ts"
 import { type Fault, gitError, type Place, redact } from "./failure.ts"
+import { unfitForSsh } from "./ssh.ts"
 
 export interface Remote {
   /** Normal form; what git is given. */
   readonly url: string
-  readonly scheme: "http" | "https" | "file"
+  readonly scheme: "http" | "https" | "file" | "ssh"
   /** `https://host:port`; "" for files. */
   readonly origin: string
 }
 
 const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/u
-const SCP_LIKE = /^[^/\s:]+@[^/\s:]+:(?!\/\/)|^(git\+)?ssh(\+git)?:\/\//iu
+const USER = "[A-Za-z0-9_][\\w.+-]*@"
+const HOST = "[A-Za-z0-9][\\w.-]*"
+const SSH = new RegExp(
+  `^ssh://((?:${USER})?)(${HOST}|\\[[0-9A-Fa-f:.]+\\])(?::(\\d{1,5}))?(/.+)$`,
+  "iu",
+)
+/** A path without a leading slash is below the user's home: another place than that of `ssh://`. */
+const SCP_LIKE = new RegExp(`^(${USER})(${HOST}):(/?[^-:/].*)$`, "iu")
+const IS_SSH = /^[^/\s:]+@[^/\s:]+:(?!\/\/)|^ssh:\/\//iu
 
 /** A URL as a message may show it. */
 export const shown = (url: string): string =>
@@ -29,9 +38,6 @@ interface Rules {
 }
 
 const refusalOf = (text: string, url: URL | null, rules: Rules): [Fault, string] | undefined => {
-  if (SCP_LIKE.test(text)) {
-    return ["sshUnsupported", "SSH is not supported by this version yet; use https"]
-  }
   if (text.startsWith("-")) return ["urlRefused", "the URL starts with -"]
   if (/[^\P{C}]|\s/u.test(text)) return ["urlRefused", "the URL holds a space or control character"]
   if (url === null) return ["urlRefused", "this is not a URL"]
@@ -53,12 +59,41 @@ const refusalOf = (text: string, url: URL | null, rules: Rules): [Fault, string]
 
 const withoutSlashes = (path: string): string => path.replace(/\/{2,}/gu, "/").replace(/\/$/u, "")
 
+const sshPlace = (text: string): Remote | undefined => {
+  const [, user = "", host = "", port, path = ""] = SSH.exec(text) ?? []
+  if (host !== "") {
+    const at = `${host.toLowerCase()}${port === undefined || port === "22" ? "" : `:${port}`}`
+    return {
+      url: `ssh://${user}${at}${withoutSlashes(path)}`,
+      scheme: "ssh",
+      origin: `ssh://${at}`,
+    }
+  }
+  const [, who = "", where = "", below = ""] = SCP_LIKE.exec(text) ?? []
+  if (where === "") return undefined
+  const at = where.toLowerCase()
+  return { url: `${who}${at}:${withoutSlashes(below)}`, scheme: "ssh", origin: `ssh://${at}` }
+}
+
+const sshRemote = (text: string, { credentials }: Rules, place: Place) => {
+  const remote = /[^\P{C}]|\s|[?#]/u.test(text) ? undefined : sshPlace(text)
+  if (remote === undefined) {
+    const reason = "this is neither ssh://user@host/path nor user@host:path"
+    return Result.fail(gitError("urlRefused", place, reason))
+  }
+  const unfit = unfitForSsh(credentials)
+  return unfit === undefined
+    ? Result.succeed(remote)
+    : Result.fail(gitError("sshCredentials", place, unfit))
+}
+
 /** Scheme and host in lower case, no default port, no doubled or trailing slash: equal places, equal text. */
 export const parseRemote = (
   text: string,
   rules: Rules,
   place: Place,
 ): Result.Result<Remote, GitError> => {
+  if (IS_SSH.test(text)) return sshRemote(text, rules, place)
   const url = URL.parse(text)
   const refused = refusalOf(text, url, rules)
   if (refused !== undefined || url === null) {

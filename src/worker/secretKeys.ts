@@ -38,6 +38,17 @@ export const credentialsOf = (
       fault(secret, "NOPEA-C003", "it has username but no password", "add the key password"),
     )
   }
+  if (identity !== undefined && !/^[^#\s]/mu.test(knownHosts ?? "")) {
+    const has = knownHosts === undefined ? "no known_hosts" : "no line in known_hosts"
+    return Result.fail(
+      fault(
+        secret,
+        "NOPEA-C003",
+        `it has identity but ${has}`,
+        "add the server's key as known_hosts: see ssh-keyscan in docs/git.md, and compare what it prints with what the server's owner says",
+      ),
+    )
+  }
   if (bearer === undefined && password === undefined && identity === undefined && !caCrt) {
     return Result.fail(
       fault(

@@ -15,7 +15,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   controller: 2050,
   domain: 1600,
   events: 1000,
-  git: 2450,
+  git: 3000,
   health: 750,
   kube: 2230,
   metrics: 700,

@@ -436,8 +436,11 @@ export const gitContract = (makeWorld: () => Soon<World>): void => {
       ["--upload-pack=touch /tmp/x", "urlRefused"],
       ["ext::sh -c true", "urlRefused"],
       ["https://user:word@example.com/a.git", "urlRefused"],
-      ["git@example.com:org/a.git", "sshUnsupported"],
-      ["ssh://git@example.com/org/a.git", "sshUnsupported"],
+      ["git@example.com:org/a.git", "sshCredentials"],
+      ["ssh://git@example.com/org/a.git", "sshCredentials"],
+      ["ssh://-oProxyCommand=x/a.git", "urlRefused"],
+      ["git@-oProxyCommand=x:a.git", "urlRefused"],
+      ["git@example.com:-x", "urlRefused"],
     ])("URL %j", async (url, fault) => {
       expect(await run((git) => faultIn(git.sync(source({ url }), ".")))).toBe(fault)
       expect(await run((git) => faultIn(git.lsRemote(source({ url }), zero)))).toBe(fault)

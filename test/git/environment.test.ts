@@ -66,6 +66,9 @@ describe("credentials", () => {
       `Basic ${Buffer.from("ä:p:q").toString("base64")}`,
     )
     expect(authorization({ caCrt: "PEM" })).toBeUndefined()
+    const key = { identity: Redacted.make("key"), password: Redacted.make("its passphrase") }
+    expect(authorization(key)).toBeUndefined()
+    expect(authorization({ ...key, username: "ann" })).toMatch(/^Basic /)
   })
 
   it.each(["", "a b", "a\nb", "a\r\nX-Evil: 1", "ä"])("the token %j is not usable", (token) => {

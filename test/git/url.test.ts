@@ -58,9 +58,16 @@ describe("URLs", () => {
     ["https://ghp_token@example.com/a", FAULTS.urlRefused],
     ["https://user:word@example.com/a", FAULTS.urlRefused],
     ["file:///srv/git/a", FAULTS.fileRefused],
-    ["git@example.com:org/a.git", FAULTS.sshUnsupported],
-    ["ssh://git@example.com/a.git", FAULTS.sshUnsupported],
-    ["git+ssh://example.com/a.git", FAULTS.sshUnsupported],
+    ["git@example.com:org/a.git", FAULTS.sshCredentials],
+    ["ssh://git@example.com/a.git", FAULTS.sshCredentials],
+    ["git+ssh://example.com/a.git", FAULTS.urlRefused],
+    ["ssh://git:word@example.com/a.git", FAULTS.urlRefused],
+    ["ssh://-oProxyCommand=x/a.git", FAULTS.urlRefused],
+    ["ssh://git@example.com/a.git?x", FAULTS.urlRefused],
+    ["ssh://git@example.com", FAULTS.urlRefused],
+    ["-oProxyCommand=x@example.com:a.git", FAULTS.urlRefused],
+    ["git@example.com:-a.git", FAULTS.urlRefused],
+    ["git@example.com:a b.git", FAULTS.urlRefused],
   ])("%j is refused", (url, { code }) => {
     expect(codeOf(url)).toBe(code)
   })
@@ -97,6 +104,19 @@ describe("URLs", () => {
         expect(parsed.success.url.startsWith(parsed.success.origin)).toBe(true)
       }),
     )
+  })
+
+  it.each([
+    ["ssh://git@Example.COM:22//org/app.git/", "accepted ssh://git@example.com/org/app.git"],
+    ["ssh://example.com:2222/app", "accepted ssh://example.com:2222/app"],
+    ["ssh://git@[::1]:2222/~git/app", "accepted ssh://git@[::1]:2222/~git/app"],
+    ["git@Example.com:org//app.git/", "accepted git@example.com:org/app.git"],
+    ["git@example.com:/srv/app.git", "accepted git@example.com:/srv/app.git"],
+  ])("over SSH %s: %s", (url, outcome) => {
+    const body = Buffer.from("openssh-key-v1\0\0\0\0\x04none").toString("base64")
+    const key = `-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n-----END OPENSSH PRIVATE KEY-----`
+    const credentials = { identity: Redacted.make(key), knownHosts: "example.com x y" }
+    expect(codeOf(url, { credentials })).toBe(outcome)
   })
 
   it("are shown without user, password and control characters", () => {

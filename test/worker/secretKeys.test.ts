@@ -37,6 +37,23 @@ describe("credentials from a Secret", () => {
     assert.strictEqual(reason({ username: "me" }), "NOPEA-C003 it has username but no password")
   })
 
+  it("takes a key only with the hosts that it may go to", () => {
+    const identity = "-----BEGIN…"
+    assert.strictEqual(
+      reason({ identity, password: "p" }),
+      "NOPEA-C003 it has identity but no known_hosts",
+    )
+    for (const known_hosts of ["", "\n", "# nobody yet\n"]) {
+      assert.strictEqual(
+        reason({ identity, known_hosts }),
+        "NOPEA-C003 it has identity but no line in known_hosts",
+      )
+    }
+    const both = right({ identity, known_hosts: "# ours\nexample.com x y\n", other: "x" })
+    assert.strictEqual(both.knownHosts, "# ours\nexample.com x y\n")
+    assert.notInclude(JSON.stringify(both), "BEGIN")
+  })
+
   it("refuses a credential that could break out of its header line", () => {
     const broken = reason({ username: "me\r\nX-Evil: 1", password: "p" })
     assert.strictEqual(broken, "NOPEA-C003 a credential holds a line break or a NUL")
