@@ -49,8 +49,8 @@ const ABSENT = only(
 )
 
 const SIMPLIFY = "simplify it, or split it over several GitRepositories"
-/** What the runtime of Go says of its own end, not of the kustomization. */
-const BROKEN = /^(?:fatal error|panic|runtime): /mu
+/** How kustomize ends where it has a reason. The runtime of Go ends otherwise, without memory in many ways. */
+const REFUSAL = 1
 
 const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReadonlySet<string> => {
   const texts = [...needed].flatMap(({ entry, isSecret, text }) => {
@@ -64,7 +64,7 @@ const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReadonlySet<stri
 /** What an end without objects means. */
 const failureOf = (
   built: Built,
-  { maxFileBytes, timeout }: Options,
+  { maxFileBytes, timeout, kustomize }: Options,
   secrets: () => ReadonlySet<string>,
 ): Parsed => {
   const { how, code, stderr, folder } = built
@@ -83,9 +83,8 @@ const failureOf = (
       "see that it runs, and that the data directory can be written",
     )
   }
-  if (code < 0 || BROKEN.test(stderr)) {
-    const what = /memory/u.test(stderr) ? "needs too much memory" : "crashes"
-    return only(DIED, `kustomize ${what}`, SIMPLIFY)
+  if (code !== REFUSAL) {
+    return only(DIED, `kustomize crashes, or needs more than ${kustomize.memoryMb} MiB`, SIMPLIFY)
   }
   const fix = "correct what it names; kustomize build shows the same"
   return only("NOPEA-R034", `kustomize refuses it: ${reasonOf(stderr, folder, secrets())}`, fix)

@@ -325,13 +325,13 @@ describe("the process", () => {
     const { dir, program } = await programThat(
       `trap '' TERM INT; (trap '' TERM; while :; do /bin/sleep 1; done) & /bin/mkdir $DIR/$! $DIR/$$; while :; do /bin/sleep 1; done`,
     )
-    const { render, left } = await bench({ program, timeout: "1 second" })
+    const { render, left } = await bench({ program, timeout: "2 seconds" })
     const { failures } = await render(SHOP)
     expect(failures).toMatchObject([
       {
         code: "NOPEA-R023",
         file: "app/kustomization.yaml",
-        reason: "kustomize takes longer than 1s",
+        reason: "kustomize takes longer than 2s",
       },
     ])
     const pids = readdirSync(dir)
@@ -360,9 +360,13 @@ describe("the process", () => {
     const outcomes: Array<readonly [script: string, code: string, says: RegExp]> = [
       ["while :; do echo 'a: b'; done", "NOPEA-R033", /more than 10000 bytes/u],
       ["kill -9 $$", "NOPEA-R024", /crashes/u],
-      ["echo 'fatal error: runtime: out of memory' >&2; exit 2", "NOPEA-R024", /too much memory/u],
+      [
+        "echo 'fatal error: runtime: out of memory' >&2; exit 2",
+        "NOPEA-R024",
+        /needs more than 256 MiB/u,
+      ],
       ["echo x > file; echo 'apiVersion: v1'", "NOPEA-R024", /crashes/u],
-      ["exit 3", "NOPEA-R034", /it gave no reason/u],
+      ["exit 1", "NOPEA-R034", /it gave no reason/u],
     ]
     for (const [script, code, says] of outcomes) {
       const { program } = await programThat(script)
@@ -380,14 +384,18 @@ describe("the process", () => {
     })
     const { failures } = await render(files)
     expect(failures).toMatchObject([
-      { code: "NOPEA-R024", reason: "kustomize needs too much memory" },
+      { code: "NOPEA-R024", reason: expect.stringMatching(/more than 128 MiB/u) },
     ])
   })
 
   it("that is not there is an error of kustomizations only, found again at the next start", async () => {
     const { render } = await bench({ program: "no-such-program" })
     expect((await render(SHOP)).failures).toMatchObject([
-      { code: "NOPEA-R027", file: "app/kustomization.yaml", fix: /NOPEA_KUSTOMIZE/u },
+      {
+        code: "NOPEA-R027",
+        file: "app/kustomization.yaml",
+        fix: expect.stringMatching(/NOPEA_KUSTOMIZE/u),
+      },
     ])
     expect((await render({ "app/x.yaml": configMap("x") })).objects).toHaveLength(1)
   })
@@ -398,11 +406,13 @@ describe("the process", () => {
     await chmod(join(dir, "text"), 0o755)
     const unfit = await bench({ program: join(dir, "text") })
     expect((await unfit.render(SHOP)).failures).toMatchObject([
-      { code: "NOPEA-R027", reason: /no program for this machine/u },
+      { code: "NOPEA-R027", reason: expect.stringMatching(/no program for this machine/u) },
     ])
     const { render, folder } = await bench()
     await writeFile(folder, "in the way")
-    expect((await render(SHOP)).failures).toMatchObject([{ code: "NOPEA-R027", reason: /EEXIST/u }])
+    expect((await render(SHOP)).failures).toMatchObject([
+      { code: "NOPEA-R027", reason: expect.stringMatching(/EEXIST/u) },
+    ])
     await rm(folder)
     expect((await render(SHOP)).objects).toHaveLength(1)
   })

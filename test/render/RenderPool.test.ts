@@ -69,7 +69,7 @@ describe("Render on threads", () => {
       const { objects, failures } = yield* run(request)
       expect(objects).toHaveLength(50)
       expect(failures).toMatchObject([{ code: "NOPEA-R023", file: "f20b.yaml" }])
-    }).pipe(Effect.provide(pool({ timeout: "1 second", threads: 1 }))),
+    }).pipe(Effect.provide(pool({ timeout: "6 seconds", threads: 1 }))),
   )
 
   it.live("a file that needs too much memory fails alone, and the pool goes on", () =>
@@ -120,7 +120,7 @@ describe("Render on threads", () => {
       const { objects, failures } = yield* Fiber.join(fiber)
       expect(objects).toHaveLength(50)
       expect(failures).toMatchObject([{ code: "NOPEA-R023", file: "f20b.yaml" }])
-    }).pipe(Effect.provide(pool({ threads: 1, timeout: "1 second" }))),
+    }).pipe(Effect.provide(pool({ threads: 1, timeout: "6 seconds" }))),
   )
 
   it.effect("idle threads stop", () =>
