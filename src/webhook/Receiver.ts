@@ -41,19 +41,27 @@ interface Delivery extends Incoming {
   readonly repository?: GitRepository
 }
 
-/** A bounded memory, oldest first out. */
+type Own = Extract<Route, { readonly kind: "repository" }>
+
+/** The newest of them at least, twice as many at most: forgetting half at a time costs nothing for each. */
 const makeMemory = () => {
-  const known = new Set<string>()
+  let recent = new Set<string>()
+  let earlier = new Set<string>()
   return {
     /** Whether it is new; it no longer is. */
     add: (id: string): boolean => {
-      if (known.has(id)) return false
-      const [oldest] = known
-      if (known.size >= MAX_REMEMBERED && oldest !== undefined) known.delete(oldest)
-      known.add(id)
+      if (recent.has(id) || earlier.has(id)) return false
+      if (recent.size >= MAX_REMEMBERED) {
+        earlier = recent
+        recent = new Set()
+      }
+      recent.add(id)
       return true
     },
-    forget: (id: string): void => void known.delete(id),
+    forget: (id: string): void => {
+      recent.delete(id)
+      earlier.delete(id)
+    },
   }
 }
 
@@ -78,9 +86,7 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
   }
 
   /** The one that this route names, if it is the only one. */
-  const named = Effect.fnUntraced(function* (route: Route) {
-    if (route.kind === "provider") return undefined
-    const { namespace, name } = route
+  const named = Effect.fnUntraced(function* ({ namespace, name }: Own) {
     const found = (yield* supervisor.list).filter(
       ({ metadata }) =>
         metadata.name === name && (namespace === undefined || metadata.namespace === namespace),
@@ -88,14 +94,14 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     return found.length === 1 ? found[0] : undefined
   })
 
-  const secretsFor = (delivery: Delivery, wasWrong: boolean): Effect.Effect<Secrets, Answer> => {
-    if (delivery.route.kind === "provider") return Effect.succeed(webhookSecret)
-    const { repository } = delivery
-    return repository === undefined ? Effect.succeed([]) : hookSecrets.of(repository, wasWrong)
-  }
+  const secretsFor = (
+    { repository }: Delivery,
+    wasWrong: boolean,
+  ): Effect.Effect<Secrets, Answer> =>
+    repository === undefined ? Effect.succeed([]) : hookSecrets.of(repository, wasWrong)
 
   /** With secrets that are known, then with those that a new look brings. */
-  const proven = Effect.fnUntraced(function* (
+  const provenByOwn = Effect.fnUntraced(function* (
     delivery: Delivery,
     holds: (secrets: Secrets) => boolean,
   ) {
@@ -104,6 +110,11 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     const renewed = yield* secretsFor(delivery, true)
     return renewed !== known && holds(renewed)
   })
+
+  const proven = (delivery: Delivery, holds: (secrets: Secrets) => boolean) =>
+    delivery.route.kind === "provider"
+      ? Effect.succeed(holds(webhookSecret))
+      : provenByOwn(delivery, holds)
 
   /** Whether the headers alone are proof; who has nothing that could be one is sent away. */
   const proveHeaders = Effect.fnUntraced(function* (delivery: Delivery) {
@@ -178,7 +189,7 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     const provider: providers.Provider = providers.PROVIDERS[name]
     const offers = offersOf(provider, headers)
     if (offers.length === 0) return yield* refuse(REFUSALS.unproven)
-    const repository = yield* named(route)
+    const repository = route.kind === "provider" ? undefined : yield* named(route)
     const own = repository === undefined ? {} : { repository }
     const delivery: Delivery = { ...incoming, route, name, provider, offers, ...own }
     return delivery

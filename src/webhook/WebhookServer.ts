@@ -1,15 +1,12 @@
-/** The HTTP side: probes, metrics, and webhooks within bounds that leave syncs and probes alone. */
-import { createServer, type ServerOptions } from "node:http"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Duration, Effect, Layer, Option, Stream } from "effect"
-import * as HttpMiddleware from "effect/http/HttpMiddleware"
-import * as HttpRouter from "effect/http/HttpRouter"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { ConfigError } from "../domain/errors.ts"
+/** What is served: probes, metrics, and webhooks within bounds that leave syncs and probes alone. */
+import type { IncomingMessage } from "node:http"
+import { Duration, Effect, Layer } from "effect"
+import type { ConfigError } from "../domain/errors.ts"
 import { CONTENT_TYPE } from "../metrics/exposition.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 import { type Answer, REFUSALS, textOf } from "./answer.ts"
+import { type Address, BOUNDS, type Bounds, listen, type Reply, type Serve } from "./Listener.ts"
+import type { Headers } from "./providers.ts"
 import type { Receive } from "./Receiver.ts"
 import { Room, type Visit } from "./Room.ts"
 import { makeTell } from "./Tell.ts"
@@ -24,24 +21,16 @@ export interface Door {
   receive: Receive | undefined
 }
 
-export interface ListenOptions extends Probes {
-  readonly host: string
-  readonly port: number
+export interface ListenOptions extends Probes, Address {
   readonly door: Door
   /** A larger body is refused. */
   readonly webhookMaxBytes: number
   /** For a body to come whole; default 8 s. */
   readonly bodyTimeout?: Duration.Input
+  /** Others than `BOUNDS`. */
+  readonly bounds?: Partial<Bounds>
 }
 
-/** Before our code sees a request. A request that is not whole in time is answered with 408 and cut. */
-const SERVER: ServerOptions = {
-  headersTimeout: Duration.toMillis("5 seconds"),
-  requestTimeout: Duration.toMillis("20 seconds"),
-  keepAliveTimeout: Duration.toMillis("5 seconds"),
-  connectionsCheckingInterval: Duration.toMillis("1 second"),
-  maxHeaderSize: 16 * 2 ** 10,
-}
 /** Providers wait 5 to 10 s. */
 const LIMIT = Duration.seconds(10)
 const BODY_LIMIT = Duration.seconds(8)
@@ -50,48 +39,76 @@ const PLACES = { places: 128, placesEach: 64 }
 /** Bodies of full size that are held at a time. */
 const FULL_BODIES = { all: 16, each: 8 }
 
-const ready = (probes: Probes): Effect.Effect<HttpServerResponse.HttpServerResponse> =>
+const OK: Reply = { status: 200, text: "ok\n" }
+const NOT_FOUND: Reply = { status: 404, text: "not found\n" }
+
+const ready = (probes: Probes): Effect.Effect<Reply> =>
   Effect.map(probes.notReady, (reason) =>
-    reason === undefined
-      ? HttpServerResponse.text("ok\n")
-      : HttpServerResponse.text(`not ready: ${reason}\n`, { status: 503 }),
+    reason === undefined ? OK : { status: 503, text: `not ready: ${reason}\n` },
   )
 
-type Request = HttpServerRequest.HttpServerRequest
+interface Incoming {
+  readonly request: IncomingMessage
+  readonly invite: () => void
+}
 
 const closing = { connection: "close" }
 
 /** Who is refused, in whatever way it is told, is not read on: the connection goes with the answer. */
-const respond = (answer: Answer): HttpServerResponse.HttpServerResponse => {
+const replyOf = (answer: Answer): Reply => {
   const { status, code } = answer
   const again = status === 503 ? { "retry-after": "5" } : {}
   const headers = status < 400 && code === undefined ? {} : { ...closing, ...again }
-  return HttpServerResponse.text(textOf(answer), { status, headers })
+  return { status, text: textOf(answer), headers }
 }
 
 /** What headers tell of a body before it is read. */
-const refusalOf = ({ headers }: Request, maxBytes: number): Answer | undefined => {
+const refusalOf = ({ headers }: IncomingMessage, maxBytes: number): Answer | undefined => {
   if (Number(headers["content-length"] ?? 0) > maxBytes) return REFUSALS.tooLarge
   const encoding = headers["content-encoding"] ?? "identity"
   return encoding.toLowerCase() === "identity" ? undefined : REFUSALS.encoded
 }
 
-const readBody = (request: Request, visit: Visit, options: ListenOptions) =>
-  Effect.gen(function* () {
-    const refused = refusalOf(request, options.webhookMaxBytes)
-    if (refused !== undefined) return yield* Effect.fail(refused)
+/** By events and not by a stream of Effect's, which takes several times the work of all the rest. */
+const collect = (
+  { request, invite }: Incoming,
+  visit: Visit,
+  maxBytes: number,
+): Effect.Effect<Uint8Array, Answer> =>
+  Effect.callback((resume) => {
     const chunks: Array<Uint8Array> = []
     let size = 0
-    const take = (chunk: Uint8Array): Effect.Effect<void, Answer> => {
-      size += chunk.length
-      if (size > options.webhookMaxBytes) return Effect.fail(REFUSALS.tooLarge)
-      if (!visit.grow(chunk.length)) return Effect.fail(REFUSALS.busy)
-      chunks.push(chunk)
-      return Effect.void
+    const refuse = (answer: Answer) => {
+      leave()
+      resume(Effect.fail(answer))
     }
-    const stream = Stream.mapError(request.stream, (): Answer => REFUSALS.malformed)
-    yield* Stream.runForEach(stream, take)
-    return Buffer.concat(chunks)
+    const take = (chunk: Uint8Array) => {
+      size += chunk.length
+      if (size > maxBytes) refuse(REFUSALS.tooLarge)
+      else if (visit.grow(chunk.length)) chunks.push(chunk)
+      else refuse(REFUSALS.busy)
+    }
+    const finish = () => {
+      leave()
+      resume(Effect.succeed(Buffer.concat(chunks)))
+    }
+    const breakOff = () => refuse(REFUSALS.malformed)
+    const events = { data: take, end: finish, error: breakOff, close: breakOff } as const
+    const leave = () => {
+      for (const [name, hear] of Object.entries(events)) request.off(name, hear)
+      request.pause()
+    }
+    if (request.destroyed) return breakOff()
+    for (const [name, hear] of Object.entries(events)) request.on(name, hear)
+    invite()
+    return Effect.sync(leave)
+  })
+
+const readBody = (incoming: Incoming, visit: Visit, options: ListenOptions) =>
+  Effect.suspend(() => {
+    const refused = refusalOf(incoming.request, options.webhookMaxBytes)
+    if (refused !== undefined) return Effect.fail(refused)
+    return collect(incoming, visit, options.webhookMaxBytes)
   }).pipe(
     Effect.timeoutOrElse({
       duration: options.bodyTimeout ?? BODY_LIMIT,
@@ -99,77 +116,55 @@ const readBody = (request: Request, visit: Visit, options: ListenOptions) =>
     }),
   )
 
-const accept = (request: Request, visit: Visit, options: ListenOptions): Effect.Effect<Answer> =>
-  Effect.suspend(() => {
-    if (options.door.receive === undefined) return Effect.succeed<Answer>(REFUSALS.notReady)
-    const body = readBody(request, visit, options)
-    return options.door.receive({ path: request.url, headers: request.headers, body })
-  }).pipe(
+const accept = (
+  incoming: Incoming,
+  visit: Visit,
+  options: ListenOptions,
+): Effect.Effect<Answer> => {
+  if (options.door.receive === undefined) return Effect.succeed<Answer>(REFUSALS.notReady)
+  const body = readBody(incoming, visit, options)
+  const { headers, url = "" } = incoming.request
+  return options.door.receive({ path: url, headers: headers as Headers, body }).pipe(
     Effect.timeoutOrElse({
       duration: LIMIT,
       orElse: () => Effect.succeed<Answer>(REFUSALS.busy),
     }),
   )
+}
 
-const webhook = (options: ListenOptions) => {
+const webhook = (options: ListenOptions): ((incoming: Incoming) => Effect.Effect<Reply>) => {
   const { webhookMaxBytes: full } = options
   const bytes = { bytes: FULL_BODIES.all * full, bytesEach: FULL_BODIES.each * full }
   const room = new Room({ ...PLACES, ...bytes })
   const tell = makeTell()
-  return Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const client = Option.getOrElse(request.remoteAddress, () => "")
-    const answer = yield* Effect.acquireUseRelease(
-      Effect.sync(() => room.enter(client)),
-      (visit) =>
-        visit === undefined
-          ? Effect.succeed<Answer>(REFUSALS.busy)
-          : accept(request, visit, options),
-      (visit) => Effect.sync(() => visit?.leave()),
-    )
-    yield* tell(answer)
-    return respond(answer)
-  })
+  return (incoming) =>
+    Effect.suspend(() => {
+      const visit = room.enter(incoming.request.socket.remoteAddress ?? "")
+      if (visit === undefined) return Effect.succeed<Answer>(REFUSALS.busy)
+      return Effect.ensuring(accept(incoming, visit, options), Effect.sync(visit.leave))
+    }).pipe(Effect.flatMap((answer) => Effect.as(tell(answer), replyOf(answer))))
 }
 
-const metrics = Layer.unwrap(
-  Effect.map(Metrics, (registry) => {
-    const answer = () => HttpServerResponse.text(registry.text(), { contentType: CONTENT_TYPE })
-    return HttpRouter.add("GET", "/metrics", Effect.sync(answer))
-  }),
-)
-
-const cannotListen = (options: ListenOptions, cause: unknown): ConfigError =>
-  new ConfigError({
-    code: "NOPEA-C011",
-    operation: "listen",
-    subject: `${options.host}:${options.port}`,
-    reason: cause instanceof Error ? cause.message : "the address cannot be used",
-    fix: "free the port, or set NOPEA_LISTEN to another address",
-    disposition: "stall",
-  })
+const routes = (options: ListenOptions, metrics: () => string): Serve => {
+  const deliver = webhook(options)
+  return (request, invite) => {
+    const path = request.url?.split("?", 1)[0] ?? ""
+    if (request.method === "POST" && path.startsWith("/webhook/"))
+      return deliver({ request, invite })
+    if (request.method !== "GET" && request.method !== "HEAD") return NOT_FOUND
+    if (path === "/health") return OK
+    if (path === "/ready") return ready(options)
+    if (path !== "/metrics") return NOT_FOUND
+    return { status: 200, text: metrics(), headers: { "content-type": CONTENT_TYPE } }
+  }
+}
 
 /** Serves until its scope closes; idle connections end at once, busy ones within three seconds. */
 export const layer = (options: ListenOptions): Layer.Layer<never, ConfigError> =>
-  HttpRouter.serve(
-    Layer.mergeAll(
-      HttpRouter.add("GET", "/health", HttpServerResponse.text("ok\n")),
-      HttpRouter.add("GET", "/ready", ready(options)),
-      metrics,
-      HttpRouter.add("POST", "/webhook/*", webhook(options)),
-    ),
-    { disableLogger: true, disableListenLog: true },
-  ).pipe(
-    // It would believe the trace headers of strangers: `Receiver` does so after the proof.
-    Layer.provide(Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => true)),
-    Layer.provide(
-      NodeHttpServer.layer(() => createServer(SERVER), {
-        host: options.host,
-        port: options.port,
-        gracefulShutdownTimeout: "3 seconds",
-      }),
-    ),
-    Layer.catchTag("ServeError", (error) =>
-      Layer.effectDiscard(cannotListen(options, error.cause)),
-    ),
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const registry = yield* Metrics
+      const serve = routes(options, () => registry.text())
+      yield* listen(options, { ...BOUNDS, ...options.bounds }, serve)
+    }),
   )

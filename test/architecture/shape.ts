@@ -23,7 +23,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   render: 2750,
   report: 2300,
   supervisor: 400,
-  webhook: 1200,
+  webhook: 1300,
   worker: 2150,
 }
 
@@ -56,10 +56,10 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1201) }, /src\/webhook: 1201 lines, more than 1200/],
+      [{ "src/webhook/x.ts": repeated("//", 1301) }, /src\/webhook: 1301 lines, more than 1300/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
-    good: [{ "src/webhook/x.ts": repeated("//", 1200), "src/cli/x.ts": "//" }],
+    good: [{ "src/webhook/x.ts": repeated("//", 1300), "src/cli/x.ts": "//" }],
   },
   {
     name: `a function has at most ${FUNCTION_LINES} lines of its own`,
