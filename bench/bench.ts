@@ -18,6 +18,7 @@ import {
 } from "./growth.ts"
 import { oneChange } from "./one-change.ts"
 import { scale } from "./scale.ts"
+import { beside, live, rate } from "./webhooks.ts"
 
 /** One measurement on a ground of its own: what one leaves behind must not slow the next. */
 interface Step {
@@ -55,6 +56,11 @@ const parts: Readonly<Record<string, ReadonlyArray<Step>>> = {
   drift: [
     { name: "healing", controllers: true, minutes: 10, run: heal },
     { name: "1,000 objects", controllers: false, minutes: 15, run: thousand },
+  ],
+  webhooks: [
+    { name: "accepted", controllers: false, minutes: 10, run: rate },
+    { name: "beside 10,000 objects", controllers: false, minutes: 15, run: beside },
+    { name: "webhook → live", controllers: true, minutes: 10, run: live },
   ],
   scale: [{ name: "scale", controllers: false, minutes: 30, run: scale }],
   growth: [
