@@ -1,25 +1,12 @@
-import { connect, createServer, type Socket } from "node:net"
+import { createServer } from "node:net"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { gently, ignored } from "../../src/webhook/answer.ts"
-import { type Door, type ListenOptions, layer } from "../../src/webhook/WebhookServer.ts"
+import { layer } from "../../src/webhook/WebhookServer.ts"
 import { freePort } from "../cluster/freePort.ts"
 import { recorded } from "../layers/Spans.ts"
-
-const get = (port: number, path: string) =>
-  Effect.promise(async () => {
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`)
-    return `${answer.status} ${(await answer.text()).trim()}`
-  })
-
-const MAX = 10_000
-const basics = {
-  host: "127.0.0.1",
-  notReady: Effect.succeed(undefined),
-  door: { receive: undefined },
-  webhookMaxBytes: MAX,
-}
+import { basics, get, HEAD, MAX, world } from "./listening.ts"
 
 describe("probes", () => {
   it.live("alive at once, ready when nothing is missing, and closed with the scope", () =>
@@ -61,62 +48,6 @@ describe("probes", () => {
   )
 })
 
-interface World {
-  readonly port: number
-  readonly door: Door
-  /** Bodies that were read to their end. */
-  readonly bodies: Array<Buffer>
-  readonly post: (
-    body: Uint8Array | string,
-    headers?: Record<string, string>,
-  ) => Effect.Effect<string>
-  /** A connection of its own, with what came back on it until the server closed it. */
-  readonly raw: (head: string) => {
-    readonly socket: Socket
-    readonly answer: Effect.Effect<string>
-  }
-}
-
-const world = (body: (w: World) => Effect.Effect<unknown>, over: Partial<ListenOptions> = {}) =>
-  Effect.gen(function* () {
-    const port = yield* Effect.promise(freePort)
-    const bodies: Array<Buffer> = []
-    const door: Door = {
-      receive: (incoming) =>
-        incoming.body.pipe(
-          Effect.map((bytes) => {
-            bodies.push(Buffer.from(bytes))
-            return ignored(`${bytes.length} bytes on ${incoming.path}`)
-          }),
-          Effect.catch(Effect.succeed),
-        ),
-    }
-    yield* Layer.build(layer({ ...basics, port, door, ...over }))
-    const post: World["post"] = (sent, headers = {}) =>
-      Effect.promise(async () => {
-        const answer = await fetch(`http://127.0.0.1:${port}/webhook/github`, {
-          method: "POST",
-          body: Buffer.from(sent as Uint8Array),
-          headers,
-        })
-        return `${answer.status} ${(await answer.text()).trim()}`
-      })
-    const raw: World["raw"] = (head) => {
-      const socket = connect(port, "127.0.0.1")
-      let text = ""
-      socket.on("data", (chunk) => {
-        text += chunk.toString()
-      })
-      socket.on("error", () => {})
-      const closed = new Promise<string>((resolve) => socket.on("close", () => resolve(text)))
-      socket.write(head)
-      return { socket, answer: Effect.promise(() => closed) }
-    }
-    yield* body({ port, door, bodies, post, raw })
-  }).pipe(Effect.scoped, Effect.provide(Logger.layer([])))
-
-const HEAD = "POST /webhook/github HTTP/1.1\r\nHost: x\r\n"
-
 describe("trace headers of a stranger", () => {
   it.live("are believed by nobody before the proof", () => {
     const { layer, spans } = recorded()
@@ -144,15 +75,6 @@ describe("a webhook's body", () => {
         const bytes = Buffer.from(Array.from({ length: 1000 }, (_, nth) => nth % 256))
         assert.strictEqual(yield* post(bytes), "200 ignored: 1000 bytes on /webhook/github")
         assert.deepStrictEqual(bodies, [bytes])
-      }),
-    ),
-  )
-
-  it.live("in the query of a GET reaches nobody", () =>
-    world(({ port, bodies }) =>
-      Effect.gen(function* () {
-        assert.match(yield* get(port, "/webhook/gitea?payload=%7B%7D"), /^404/u)
-        assert.deepStrictEqual(bodies, [])
       }),
     ),
   )
