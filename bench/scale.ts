@@ -1,6 +1,7 @@
 // Memory, time to all Synced, and how soon a probe is answered meanwhile, by number of repositories and objects.
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
+import { sumOf } from "../test/metrics/parse.ts"
 import { Bare, bareMirror } from "./Bare.ts"
 import { compare, type Figure, measured } from "./figure.ts"
 import type { Ground, Running } from "./Ground.ts"
@@ -27,6 +28,12 @@ const probe = (controller: Running): (() => Promise<number>) => {
     await loop
     return took.toSorted((a, b) => a - b)[Math.floor(took.length * 0.99)] ?? Number.NaN
   }
+}
+
+/** What the controller itself says of its event loop since it was last asked, in milliseconds. */
+const loopDelay = async ({ health }: Running): Promise<number> => {
+  const text = await (await fetch(new URL("/metrics", health))).text()
+  return (sumOf(text, "nodejs_eventloop_lag_p99_seconds") ?? Number.NaN) * 1000
 }
 
 /** A Git repository each, and the same work bare: one clone per repository and four applies. */
@@ -126,10 +133,12 @@ const tenThousand = async (ground: Ground): Promise<ReadonlyArray<Figure>> => {
   const controller = await ground.controller([namespace])
   const empty = await residentOf(controller)
   const start = performance.now()
+  await loopDelay(controller)
   const slowest = probe(controller)
   await declare(ground, namespace, "large", { url: repo.url, path: "apps", timeout: "10m" })
   await allSynced(ground, namespace, 1)
   const took = performance.now() - start
+  const delay = await loopDelay(controller)
   const health = await slowest()
   const resident = await restingOf(controller)
   await controller.stop()
@@ -146,6 +155,12 @@ const tenThousand = async (ground: Ground): Promise<ReadonlyArray<Figure>> => {
       unit: "MiB",
       goal: 250,
       value: resident,
+    }),
+    measured({
+      name: "p99 of the event loop's delay while 10,000 objects are applied, as /metrics tells it",
+      unit: "ms",
+      goal: 20,
+      value: delay,
     }),
     measured({
       name: "p99 of /health while 10,000 objects are applied (event loop and request)",
