@@ -15,8 +15,14 @@ export const number = (value: number): string =>
       ? String(Number(value.toFixed(2)))
       : value.toLocaleString("en", { maximumFractionDigits: 0 })
 
-export const picture = (width: number, height: number, parts: ReadonlyArray<string>): string =>
+export const picture = (
+  width: number,
+  height: number,
+  parts: ReadonlyArray<string>,
+  title = "",
+): string =>
   `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif" font-size="12">
+<title>${escaped(title)}</title>
 <rect width="100%" height="100%" fill="white"/>
 ${parts.join("\n")}
 </svg>
