@@ -1,7 +1,7 @@
 /** The spine: git -> render -> plan -> apply. It gathers and hands on; it never decides. */
 import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
-import { Cache, type Worked } from "../cache/Cache.ts"
+import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import type { Live } from "../cache/Live.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
@@ -177,8 +177,10 @@ const make = (identityRules: IdentityRules) =>
         Effect.onError((cause) => markUnasked(journey, cause)),
       )
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
-      const { unasked, ...answered } = before ?? {}
-      if (before && unasked) yield* cache.commits.set(key, answered as Worked)
+      if (before?.unasked !== undefined) {
+        const { unasked: _, ...answered } = before
+        yield* cache.commits.set(key, answered)
+      }
       return untouched(commit)
     }, Effect.scoped)
 
