@@ -1,11 +1,13 @@
 /** Every live layer, named once, in start order. Closing runs backwards: intake first, ports last. */
+import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { Duration, Effect, Latch, Layer } from "effect"
 import * as Applier from "./apply/Applier.ts"
 import * as Cache from "./cache/Cache.ts"
 import type { Connect } from "./cli/Cluster.ts"
-import type { Config } from "./config.ts"
+import type { Tools } from "./cli/Wanted.ts"
+import { type Config, decodeConfig } from "./config.ts"
 import * as Controller from "./controller/Controller.ts"
 import * as Deletion from "./controller/Deletion.ts"
 import { isElected, whyNotLeading } from "./controller/election.ts"
@@ -18,6 +20,7 @@ import * as Delivery from "./events/Delivery.ts"
 import * as Hearing from "./events/Hearing.ts"
 import { sinksOf } from "./events/sinks.ts"
 import * as GitCli from "./git/GitCli.ts"
+import { Kube } from "./kube/Kube.ts"
 import { openAccess } from "./kube/KubeAuth.ts"
 import * as KubeHttp from "./kube/KubeHttp.ts"
 import * as MeasuredTracer from "./metrics/MeasuredTracer.ts"
@@ -76,13 +79,39 @@ export const renderLayer = (config: Config): Layer.Layer<Render> =>
     },
   })
 
+const gitOptions = (config: Config, dataDir: string) => ({
+  dataDir,
+  allowFileUrls: config.allowFileUrls,
+  mirrorMaxBytes: config.mirrorMaxBytes,
+  readMaxBytes: READ_BYTES,
+})
+
 /** A person at a command line: few requests, a name of their own, answers soon. */
 export const connect: Connect = (access) =>
   Effect.flatMap(openAccess(access), ({ server, namespace, ...rest }) =>
     Effect.map(
-      KubeHttp.makeKube({ server, ...rest }, { fieldManager: "nopea-cli", deadline: 15_000 }),
-      (kube) => ({ kube, server, ...(namespace === undefined ? {} : { namespace }) }),
+      KubeHttp.makeClient({ server, ...rest }, { fieldManager: "nopea-cli", deadline: 15_000 }),
+      (client) => ({ ...client, server, ...(namespace === undefined ? {} : { namespace }) }),
     ),
+  )
+
+/** Reads Git as the controller does, into a folder that goes with the command. */
+export const toolsLayer: Tools = (kube) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const settings = yield* Effect.fromResult(decodeConfig({}, process.env))
+      const dataDir = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "nopea-diff-"))),
+        (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true })),
+      )
+      const config = { ...settings, dataDir }
+      const credentials = Credentials.layer.pipe(Layer.provide(Layer.succeed(Kube, kube)))
+      return Layer.mergeAll(
+        GitCli.layer(gitOptions(config, dataDir)),
+        renderLayer(config),
+        credentials,
+      )
+    }),
   )
 
 const accessOf = ({ kubeconfig }: Config) => (kubeconfig === "" ? {} : { kubeconfig })
@@ -95,13 +124,8 @@ const leaderLayer = (config: Config): Layer.Layer<Leader.Leader, ConfigError> =>
     : Leader.layerOff
 
 const portsLayer = (config: Config, leader: Leader.Leader["Service"], registry: Registry) => {
-  const git = GitCli.layer({
-    dataDir: dataDirOf(config),
-    allowFileUrls: config.allowFileUrls,
-    mirrorMaxBytes: config.mirrorMaxBytes,
-    readMaxBytes: READ_BYTES,
-    received: countFetched(registry),
-  })
+  const options = gitOptions(config, dataDirOf(config))
+  const git = GitCli.layer({ ...options, received: countFetched(registry) })
   const answered = countAnswers(registry)
   const kube = KubeHttp.layer({ ...accessOf(config), mayWrite: leader.mayWrite, answered })
   return Layer.mergeAll(git, kube, renderLayer(config))

@@ -17,12 +17,14 @@ import { clusterCommands } from "./Commands.ts"
 import { explain } from "./Explain.ts"
 import { failed } from "./Failed.ts"
 import type { Told } from "./told.ts"
+import type { Tools } from "./Wanted.ts"
 
 export interface Live<E> {
   /** Runs until interrupted. */
   readonly controller: (config: Config) => Effect.Effect<void, E>
   readonly render: (config: Config) => Layer.Layer<Render>
   readonly connect: Connect
+  readonly tools: Tools
 }
 
 const settingFlags = Object.fromEntries(
@@ -129,7 +131,7 @@ export const cli = <E extends Told>(
       "GitOps for Kubernetes: follow Git repositories and keep a cluster as they say",
     ),
     Command.withSubcommands([
-      ...clusterCommands(live.connect),
+      ...clusterCommands(live.connect, live.tools),
       explain,
       render(live),
       controller(live),

@@ -3,13 +3,14 @@ import { Clock, Effect, Option, type Scope } from "effect"
 import type { ConfigError, KubeError } from "../domain/errors.ts"
 import { formatApiVersion } from "../domain/object.ts"
 import { GIT_REPOSITORIES, GROUP, KIND } from "../domain/repository.ts"
-import type { Caller, Kube } from "../kube/Kube.ts"
+import type { Caller, Kube, Preview } from "../kube/Kube.ts"
 import { noRepository, notInstalled, type Told, toldOf } from "./told.ts"
 import { inOrder, type View, viewOf } from "./view.ts"
 import { nearNames, type Paint, painted, unpainted } from "./words.ts"
 
 export interface Connection {
   readonly kube: Kube["Service"]
+  readonly preview: Preview
   readonly server: string
   /** Of the kubeconfig's context. */
   readonly namespace?: string
@@ -29,6 +30,7 @@ export type Connect = (access: {
 
 export interface Here {
   readonly kube: Kube["Service"]
+  readonly preview: Preview
   readonly server: string
   /** The one that is meant where none is said. */
   readonly namespace: string

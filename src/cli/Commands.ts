@@ -7,8 +7,9 @@ import * as Flag from "effect/cli/Flag"
 import { parseGoDuration } from "../domain/duration.ts"
 import { VERSION } from "../version.ts"
 import { type AccessFlags, type Connect, type Here, reach } from "./Cluster.ts"
-import { failed } from "./Failed.ts"
+import { failed, silently } from "./Failed.ts"
 import { EXIT, type Told } from "./told.ts"
+import type { Tools } from "./Wanted.ts"
 
 const optionalText = (name: string, help: string) =>
   Flag.String(name).pipe(Flag.withDescription(help), Flag.optional)
@@ -21,6 +22,12 @@ const ACCESS = {
     Flag.withAlias("n"),
   ),
 }
+
+const ALL = Flag.Boolean("all-namespaces").pipe(
+  Flag.withAlias("A"),
+  Flag.withDescription("those of all namespaces"),
+  Flag.withDefault(false),
+)
 
 const NAME = Argument.String("name").pipe(Argument.withDescription("name of the GitRepository"))
 
@@ -71,11 +78,7 @@ const get = (run: Run) =>
     {
       names: Argument.String("name").pipe(Argument.variadic()),
       ...ACCESS,
-      all: Flag.Boolean("all-namespaces").pipe(
-        Flag.withAlias("A"),
-        Flag.withDescription("those of all namespaces"),
-        Flag.withDefault(false),
-      ),
+      all: ALL,
       output: outputOf("wide", "yaml", "json", "name"),
     },
     (options) => run(options, (here) => Effect.flatMap(reading, (r) => r.get(here, options))),
@@ -128,6 +131,63 @@ const acts = (run: Run) => [
   ).pipe(Command.withDescription("Let the held deletes of the present commit go on")),
 ]
 
+const events = (run: Run) =>
+  Command.make(
+    "events",
+    {
+      name: NAME.pipe(Argument.withDefault("")),
+      ...ACCESS,
+      every: Flag.Boolean("all").pipe(
+        Flag.withDescription("of all GitRepositories of the namespace"),
+        Flag.withDefault(false),
+      ),
+      all: ALL,
+      watch: Flag.Boolean("watch").pipe(
+        Flag.withAlias("w"),
+        Flag.withDescription("go on telling until Ctrl-C"),
+        Flag.withDefault(false),
+      ),
+    },
+    (options) =>
+      run(options, (here) =>
+        Effect.flatMap(
+          Effect.promise(() => import("./Events.ts")),
+          (e) => e.events(here, options),
+        ),
+      ),
+  ).pipe(Command.withDescription("Print the Events of a GitRepository, or of all"))
+
+/** As kubectl: 0 nothing, 1 differences, more than 1 an error. */
+const diff = (connect: Connect, tools: Tools) =>
+  Command.make(
+    "diff",
+    {
+      what: Argument.String("what").pipe(
+        Argument.withDescription("a GitRepository: what its Git says now; or a folder (./deploy)"),
+      ),
+      directory: Argument.String("directory").pipe(
+        Argument.withDescription("the folder to compare instead of what its Git says"),
+        Argument.withDefault(""),
+      ),
+      ...ACCESS,
+    },
+    (options) =>
+      Effect.gen(function* () {
+        const here = yield* reach(connect, options)
+        const wanted = yield* Effect.promise(() => import("./Wanted.ts"))
+        const compared = yield* wanted.diff(here, tools, options)
+        if (compared.text !== "") yield* Console.log(compared.text)
+        yield* Effect.forEach(compared.messages, (line) => Console.error(line), { discard: true })
+        if (compared.failed) return yield* Effect.fail(silently(EXIT.usage))
+        if (compared.differs) return yield* Effect.fail(silently(EXIT.no))
+      }).pipe(
+        Effect.scoped,
+        Effect.mapError((told) => ("_tag" in told ? told : failed(told))),
+      ),
+  ).pipe(
+    Command.withDescription("Compare the cluster with Git or a folder by server-side dry runs"),
+  )
+
 const version = (connect: Connect) =>
   Command.make(
     "version",
@@ -157,8 +217,16 @@ const version = (connect: Connect) =>
 type AnyCommand = Command.Command<string, object, object, CliError.UserError>
 
 /** In the order of the help. */
-export const clusterCommands = (connect: Connect): ReadonlyArray<AnyCommand> => {
+export const clusterCommands = (connect: Connect, tools: Tools): ReadonlyArray<AnyCommand> => {
   const run = runner(connect)
-  const all = [get(run), ...looks(run), sync(run), ...acts(run), version(connect)]
+  const all = [
+    get(run),
+    ...looks(run),
+    events(run),
+    sync(run),
+    diff(connect, tools),
+    ...acts(run),
+    version(connect),
+  ]
   return all as ReadonlyArray<unknown> as ReadonlyArray<AnyCommand>
 }

@@ -94,6 +94,18 @@ type Patch<A> = (
   subresource?: "status",
 ) => Answer<KubeObject>
 
+/**
+ * A server-side apply as a dry run: the whole object that it would make. For people who compare; the controller
+ * asks for metadata alone.
+ */
+export type Preview = (
+  caller: Caller,
+  type: ResourceType,
+  name: ObjectName,
+  body: string,
+  fieldManager: string,
+) => Answer<KubeObject>
+
 export class Kube extends Context.Service<
   Kube,
   {

@@ -5,7 +5,7 @@ import { formatRef, type KubeObject } from "../domain/object.ts"
 import { VERSION } from "../version.ts"
 import { collections, METADATA, metadataOf, type WatchLimits } from "./Collections.ts"
 import type { Request } from "./Connections.ts"
-import { type Caller, Kube, type ObjectName, type ResourceType } from "./Kube.ts"
+import { type Caller, Kube, type ObjectName, type Preview, type ResourceType } from "./Kube.ts"
 import { type Access, type AccessOptions, openAccess } from "./KubeAuth.ts"
 import { makeDiscovery } from "./KubeDiscovery.ts"
 import { collectionPath, objectPath, type Query, queryText } from "./path.ts"
@@ -131,11 +131,25 @@ const verbs = (
   }
 }
 
-/** Kube over an access that is open already. */
-export const makeKube = (
+const previewer =
+  (transport: Transport): Preview =>
+  (caller, type, name, body, fieldManager) =>
+    Effect.map(
+      sender(transport)(caller, type, name, {
+        operation: "apply",
+        method: "PATCH",
+        query: { fieldManager, force: true, dryRun: "All" },
+        contentType: "application/apply-patch+yaml",
+        body,
+      }),
+      objectOf,
+    )
+
+/** Kube over an access that is open already, and what only people ask for. */
+export const makeClient = (
   access: Access,
   options: KubeHttpOptions = {},
-): Effect.Effect<Shape, never, Scope.Scope> =>
+): Effect.Effect<{ readonly kube: Shape; readonly preview: Preview }, never, Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* makeTransport(access, { userAgent: `nopea/${VERSION}`, ...options })
     const discovery = yield* makeDiscovery((path, accept) => {
@@ -143,12 +157,20 @@ export const makeKube = (
       const request = { asked, caller: CONTROLLER, method: "GET", path, accept } as const
       return Effect.map(transport.send(request), ({ json }) => json)
     })
-    return Kube.of({
+    const kube = Kube.of({
       discovery,
       ...collections(transport, options),
       ...verbs(transport, options.fieldManager),
     })
+    return { kube, preview: previewer(transport) }
   })
+
+/** Kube over an access that is open already. */
+export const makeKube = (
+  access: Access,
+  options: KubeHttpOptions = {},
+): Effect.Effect<Shape, never, Scope.Scope> =>
+  Effect.map(makeClient(access, options), ({ kube }) => kube)
 
 /** The cluster that the options name; a wrong setting ends the start with a clear error. */
 export const layer = (

@@ -8,10 +8,10 @@ const FUNCTION_LINES = 60
 const NESTING = 3
 /** Where each folder stands, see docs/adr/012-size.md: lower a number that is not needed any more. */
 const FOLDER_LINES: Readonly<Record<string, number>> = {
-  "": 480,
+  "": 520,
   apply: 850,
   cache: 650,
-  cli: 2500,
+  cli: 2700,
   controller: 2050,
   domain: 1600,
   events: 1000,

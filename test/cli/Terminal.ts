@@ -7,7 +7,7 @@ import { afterAll, beforeAll } from "vitest"
 import { cluster } from "../cluster/connect.ts"
 import { kubeconfigText } from "../cluster/users.ts"
 
-const program = join(import.meta.dirname, "..", "..", "dist/nopea.js")
+export const program: string = join(import.meta.dirname, "..", "..", "dist/nopea.js")
 
 export interface Ended {
   readonly code: number

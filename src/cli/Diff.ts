@@ -1,0 +1,238 @@
+/** `nopea diff`: what an apply would change, by server-side dry runs with the rights of who asks. Nothing is written. */
+import { Effect } from "effect"
+import type { Failure, KubeError } from "../domain/errors.ts"
+import {
+  type DesiredObject,
+  formatRef,
+  type JsonObject,
+  type ObjectRef,
+  parseGroupKind,
+  stringify,
+} from "../domain/object.ts"
+import type { Discovery, ResourceType } from "../kube/Kube.ts"
+import { without } from "../plan/fields.ts"
+import { type IgnoreRule, ignoredIn } from "../plan/ignore.ts"
+import { isJsonObject } from "../plan/json.ts"
+import {
+  FIELD_MANAGER,
+  LABEL_REPOSITORY,
+  LABEL_REPOSITORY_NAMESPACE,
+  LABEL_REPOSITORY_UID,
+} from "../plan/live.ts"
+import { applyStages } from "../plan/order.ts"
+import { CALLER, type Here, paintFor } from "./Cluster.ts"
+import { comparable, placed, refOf, treeOf, veiled, withMarksOf } from "./comparable.ts"
+import { objectText } from "./lists.ts"
+import { type Told, toldOf } from "./told.ts"
+import { unified } from "./unified.ts"
+import { textOf, type View } from "./view.ts"
+import { plain, plural } from "./words.ts"
+import { yamlOf } from "./yaml.ts"
+
+export interface Wanted {
+  readonly objects: ReadonlyArray<DesiredObject>
+  readonly failures: ReadonlyArray<Failure>
+  /** What `+++` says beside the object: a commit, a folder. */
+  readonly origin: string
+}
+
+export interface Compared {
+  /** For stdout; empty where nothing differs. */
+  readonly text: string
+  /** For stderr. */
+  readonly messages: ReadonlyArray<string>
+  readonly differs: boolean
+  readonly failed: boolean
+}
+
+type Verdict = "unchanged" | "created" | "changed" | "deleted" | "failed"
+
+interface Finding {
+  readonly verdict: Verdict
+  readonly text: string
+  readonly message?: string
+}
+
+/** Requests at a time. */
+const PARALLEL = 8
+/** The namespace or the kind is still to come, from the same commit. */
+const NOT_YET = new Set(["NOPEA-A013", "NOPEA-A015"])
+
+const showing = (
+  ref: ObjectRef,
+  origin: string,
+  sides: readonly [JsonObject | undefined, JsonObject | undefined],
+): Finding => {
+  const paint = paintFor(process.stdout)
+  const [before, after] = veiled(...sides)
+  const yaml = (side: JsonObject | undefined) => (side === undefined ? "" : yamlOf(side))
+  const hunks = unified(yaml(before), yaml(after), paint)
+  const verdict =
+    before === undefined
+      ? "created"
+      : after === undefined
+        ? "deleted"
+        : hunks === ""
+          ? "unchanged"
+          : "changed"
+  const name = plain(objectText(formatRef(ref)))
+  const head = [paint("bold", `--- live  ${name}`), paint("bold", `+++ ${plain(origin)}  ${name}`)]
+  return { verdict, text: verdict === "unchanged" ? "" : [...head, hunks].join("\n") }
+}
+
+const failure = (place: string, code: string, reason: string, fix: string): Finding => ({
+  verdict: "failed",
+  text: "",
+  message: `error: ${code} ${plain(place)}: ${plain(reason)}\n  fix: ${plain(fix)}`,
+})
+
+const refusal = (ref: ObjectRef, { code, reason, fix }: KubeError): Finding =>
+  failure(objectText(formatRef(ref)), code, reason, fix)
+
+const renderFailure = ({ code, file, line, object, reason, fix }: Failure): Finding => {
+  const place = [object, file, line === undefined ? undefined : `line ${line}`]
+  return failure(place.filter((part) => part !== undefined).join(", "), code, reason, fix)
+}
+
+interface Ground {
+  readonly here: Here
+  readonly discovery: Discovery
+  readonly namespace: string
+  readonly ignore: ReadonlyArray<IgnoreRule>
+  readonly origin: string
+  /** Of the GitRepository; absent for a folder of nobody. */
+  readonly owner?: View
+}
+
+const uidOf = ({ object }: View): string => object.metadata.uid ?? ""
+
+/** Another GitRepository's object would be refused, not changed. */
+const foreign = (live: JsonObject | undefined, { owner }: Ground): string | undefined => {
+  const metadata = live?.["metadata"]
+  const labels = isJsonObject(metadata) ? metadata["labels"] : undefined
+  if (owner === undefined || !isJsonObject(labels)) return undefined
+  const uid = labels[LABEL_REPOSITORY_UID]
+  return uid === undefined || uid === uidOf(owner)
+    ? undefined
+    : `${labels[LABEL_REPOSITORY_NAMESPACE]}/${labels[LABEL_REPOSITORY]}`
+}
+
+const absent = (error: KubeError) =>
+  error.status === 404 ? Effect.succeed(undefined) : Effect.fail(error)
+
+const compareOne = (ground: Ground, desired: DesiredObject): Effect.Effect<Finding, KubeError> =>
+  Effect.gen(function* () {
+    const { here, discovery, ignore, origin } = ground
+    const type = discovery.find(desired.ref, desired.ref.version)
+    const namespace = type?.namespaced === false ? "" : desired.ref.namespace || ground.namespace
+    const ref = { ...desired.ref, namespace }
+    const tree = placed(desired, namespace)
+    const whereFrom = `${origin} ${desired.source.file}:${desired.source.line}`
+    if (type === undefined)
+      return showing(ref, `${whereFrom} (kind not served yet)`, [undefined, comparable(tree)])
+    const found = yield* Effect.catch(here.kube.get(CALLER, type, ref), absent)
+    const live = found === undefined ? undefined : treeOf(found)
+    const other = foreign(live, ground)
+    if (other !== undefined)
+      return failure(
+        formatRef(ref),
+        "NOPEA-A042",
+        `it belongs to GitRepository ${other}`,
+        "remove it from one of the two",
+      )
+    const left = live === undefined ? [] : ignoredIn(ignore, ref, tree)
+    const sent = withMarksOf(live, left.length === 0 ? tree : without(tree, left))
+    const answer = yield* here.preview(CALLER, type, ref, stringify(sent), FIELD_MANAGER).pipe(
+      Effect.map(treeOf),
+      Effect.catchIf(
+        ({ code }) => live === undefined && NOT_YET.has(code),
+        () => Effect.succeed(tree),
+      ),
+    )
+    return showing(ref, whereFrom, [live && comparable(live), comparable(answer)])
+  }).pipe(
+    Effect.catchIf(
+      ({ status }) => status >= 400 && status !== 401,
+      (error) => Effect.succeed(refusal(desired.ref, error)),
+    ),
+  )
+
+/** Objects of the repository that its Git does not have any more. */
+const leaving = (
+  { here, discovery, namespace, origin }: Ground,
+  owner: View,
+  objects: ReadonlyArray<DesiredObject>,
+): Effect.Effect<ReadonlyArray<Finding>, KubeError> => {
+  const wanted = new Set(
+    objects.map(({ ref }) => {
+      const isNamespaced = discovery.find(ref)?.namespaced !== false
+      return formatRef({ ...ref, namespace: isNamespaced ? ref.namespace || namespace : "" })
+    }),
+  )
+  const types = (owner.status.inventoryKinds ?? [])
+    .map((kind) => discovery.find(parseGroupKind(kind)))
+    .filter((type): type is ResourceType => type !== undefined)
+  const labelSelector = `${LABEL_REPOSITORY_UID}=${uidOf(owner)}`
+  return Effect.forEach(
+    types,
+    (type) =>
+      Effect.map(here.kube.list(CALLER, type, { labelSelector }), ({ items }) =>
+        items
+          .map((item) => ({ item, ref: refOf(type, item) }))
+          .filter(({ item, ref }) => !wanted.has(formatRef(ref)) && !item.metadata.ownerReferences)
+          .map(({ item, ref }) => showing(ref, origin, [comparable(treeOf(item)), undefined])),
+      ),
+    { concurrency: PARALLEL },
+  ).pipe(Effect.map((found) => found.flat()))
+}
+
+const summary = (findings: ReadonlyArray<Finding>): string => {
+  const count = (verdict: Verdict) => findings.filter((one) => one.verdict === verdict).length
+  const told = (["created", "changed", "deleted", "failed", "unchanged"] as const)
+    .filter((verdict) => count(verdict) > 0)
+    .map((verdict) => `${count(verdict)} ${verdict}`)
+  return `${plural(findings.length, "object")}${told.length > 0 ? `: ${told.join(", ")}` : ""}`
+}
+
+/** A dry run knows no policy. */
+const driftNote = (owner: View | undefined): ReadonlyArray<string> =>
+  owner?.status.driftedCount
+    ? [
+        `what drifted is among it, also where a policy leaves it: nopea drift ${owner.name} -n ${owner.namespace}`,
+      ]
+    : []
+
+/** `owner`: the GitRepository whose rules count, and whose objects may leave. */
+export const compare = (
+  here: Here,
+  wanted: Wanted,
+  owner: View | undefined,
+): Effect.Effect<Compared, Told> =>
+  Effect.gen(function* () {
+    const discovery = yield* here.kube.discovery()
+    const ground: Ground = {
+      here,
+      discovery,
+      namespace:
+        owner === undefined ? here.namespace : textOf(owner, "targetNamespace", owner.namespace),
+      ignore: (owner?.spec["ignore"] ?? []) as ReadonlyArray<IgnoreRule>,
+      origin: wanted.origin,
+      ...(owner === undefined ? {} : { owner }),
+    }
+    const found = yield* Effect.forEach(
+      applyStages(wanted.objects).flat(),
+      (desired) => compareOne(ground, desired),
+      { concurrency: PARALLEL },
+    )
+    const isWhole = wanted.failures.length === 0
+    const prunes = owner !== undefined && isWhole && owner.spec["prune"] !== false
+    const gone = prunes ? yield* leaving(ground, owner, wanted.objects) : []
+    const findings = [...wanted.failures.map(renderFailure), ...found, ...gone]
+    const messages = findings.flatMap(({ message }) => message ?? [])
+    return {
+      text: findings.flatMap(({ text }) => (text === "" ? [] : [text])).join("\n"),
+      messages: [...messages, summary(findings), ...driftNote(owner)],
+      differs: findings.some(({ verdict }) => verdict !== "unchanged"),
+      failed: messages.length > 0,
+    }
+  }).pipe(Effect.mapError(toldOf))
