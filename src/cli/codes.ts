@@ -61,6 +61,9 @@ G038 | the repository has too many tags to choose from | a version range in a ve
 G039 | the SSH server has another key than the one that is known | its key was changed, or somebody is in between | find out which of the two it is; then put the new key into known_hosts of the Secret
 G040 | the SSH key in the Secret cannot be used | no identity, no private key, or an encrypted one without the right password | give the Secret identity, known_hosts and, for an encrypted key, its passphrase as password
 G041 | the program ssh is missing | an image of your own without it | install OpenSSH's client beside the controller
+G042 | the commit is not signed by SSH | spec.verify, and a commit without a signature or with one by PGP | sign the commit with an SSH key that spec.verify trusts, and push it
+G043 | nobody trusted signed the commit | a key that is not in the Secret of spec.verify | have somebody trusted sign and push a commit, or add the key to the Secret
+G044 | the signature is not of this commit | somebody altered the commit after it was signed | find out who made it; push one that is signed as it is
 G099 | git failed in a way that has no code of its own | see the reason | read the reason; it is tried again by itself
 R001 | a folder with a kustomization, below a path without one | spec.path is above the overlay | let spec.path name the folder, or add a kustomization.yaml at the path that lists what it has
 R002 | Helm charts are not rendered yet | a Chart.yaml below spec.path | run helm template in CI and commit the result, or move the chart out of the path
@@ -180,6 +183,7 @@ C003 | the Secret of spec.secretRef has no usable credentials | other keys than 
 C004 | it is not known in whose name to apply | no spec.serviceAccountName, outside the controller's namespace | set spec.serviceAccountName, or start the controller with NOPEA_DEFAULT_SERVICE_ACCOUNT or NOPEA_ALLOW_CONTROLLER_IDENTITY=true
 C005 | the sync took longer than spec.timeout | a slow Git server or API server, or very much work | see in the log which stage was slow; raise spec.timeout where the work is that large
 C006 | spec asks for what this version does not carry out | a field of a later version | remove what is named, or use a version of the controller that knows it
+C007 | the Secret of spec.verify holds no SSH public keys | a private key, options before a key, or a line that was cut | let its values be SSH public keys, one a line, without options
 C010 | a setting of the controller has a wrong value | a typing error in a flag or variable | set it to what the failure expects
 C011 | the address cannot be listened on | another process has the port | free the port, or set NOPEA_LISTEN to another address
 C020 | no worker runs for this GitRepository | it does not exist, or cannot be read | see whether it exists, and its Ready condition

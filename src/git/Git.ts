@@ -2,6 +2,7 @@
 import { Context, type Duration, type Effect } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit, CommitId, GitSource, TreeEntry } from "../domain/source.ts"
+import type { TrustedKey } from "./signature.ts"
 
 export class Git extends Context.Service<
   Git,
@@ -21,6 +22,12 @@ export class Git extends Context.Service<
     readonly sync: (source: GitSource, path: string) => Effect.Effect<Commit, GitError>
     /** The commit the mirror last fetched for this branch; no network. `undefined`: nothing yet. */
     readonly head: (source: GitSource) => Effect.Effect<Commit | undefined, GitError>
+    /** Fails unless one of these keys signed the commit, which was fetched. Asks no server. */
+    readonly verify: (
+      source: GitSource,
+      commit: CommitId,
+      trusted: ReadonlyArray<TrustedKey>,
+    ) => Effect.Effect<void, GitError>
     /**
      * All entries below `path` (recursive, sorted by the path's bytes), submodules and symbolic links among
      * them. Fails where `path` is no directory. Fetches the head once where the mirror lacks `commit`.

@@ -18,6 +18,7 @@ import { listing, present } from "./Reading.ts"
 import { makeSessions, type Received, type Session } from "./Session.ts"
 import { isObjectId } from "./target.ts"
 import { normalPath } from "./url.ts"
+import { verify } from "./Verifying.ts"
 
 export interface GitCliOptions {
   /** Absolute; may be lost at any time. */
@@ -174,6 +175,12 @@ const make = Effect.fnUntraced(function* (
 
     head: Effect.fn("Git.head")(function* (source) {
       return yield* knownHead(yield* open(source, "head"))
+    }, Effect.scoped),
+
+    verify: Effect.fn("Git.verify")(function* (source, commit, keys) {
+      const session = yield* open(source, "verify")
+      if (!isObjectId(commit)) return yield* session.fail("gone", "this is not a commit's id")
+      yield* verify(session, commit, { keys, env, root: keysIn(options) })
     }, Effect.scoped),
 
     files: Effect.fn("Git.files")(function* (source, commit, path) {

@@ -10,7 +10,7 @@ export interface GitCommand {
   readonly args: ReadonlyArray<string>
   /** Its HOME is the working directory. */
   readonly env: Environment
-  readonly stdin?: string
+  readonly stdin?: string | Uint8Array
   /** Standard output beyond this ends the process. */
   readonly maxBytes: number
   readonly limit: Duration.Duration

@@ -83,6 +83,13 @@ export const FAULTS = {
     "give the Secret of spec.secretRef an SSH private key as identity, the server's key as known_hosts, and the passphrase of an encrypted key as password",
   ),
   sshMissing: row("G041", S, "install OpenSSH's client beside the controller"),
+  unsigned: row("G042", S, "sign the commit with an SSH key that spec.verify trusts, and push it"),
+  untrusted: row(
+    "G043",
+    S,
+    "have somebody trusted sign and push a commit, or add that key to the Secret of spec.verify",
+  ),
+  altered: row("G044", S, "find out who made this commit; push one that is signed as it is"),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 

@@ -3,8 +3,9 @@ import { Context, Effect, Layer } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { GitCredentials, GitSource } from "../domain/source.ts"
+import type { TrustedKey } from "../git/signature.ts"
 import { Kube, type ResourceType } from "../kube/Kube.ts"
-import { credentialsOf } from "./secretKeys.ts"
+import { credentialsOf, trustedOf } from "./secretKeys.ts"
 
 /** How Secrets are spoken to; the verbs are those that the worker uses. */
 export const SECRETS: ResourceType = {
@@ -26,6 +27,10 @@ export class Credentials extends Context.Service<
       repository: GitRepository,
       renew: boolean,
     ) => Effect.Effect<GitSource, ConfigError | KubeError>
+    /** The keys that spec.verify trusts, as its Secret has them now. */
+    readonly trusted: (
+      repository: GitRepository,
+    ) => Effect.Effect<ReadonlyArray<TrustedKey>, ConfigError | KubeError>
   }
 >()("nopea/worker/Credentials") {
   static readonly layer: Layer.Layer<Credentials, never, Kube> = Layer.effect(
@@ -34,28 +39,48 @@ export class Credentials extends Context.Service<
       const kube = yield* Kube
       const kept = new Map<string, GitCredentials>()
 
-      const read = Effect.fnUntraced(function* (repository: GitRepository, name: string) {
+      const read = Effect.fnUntraced(function* (
+        repository: GitRepository,
+        name: string,
+        field: string,
+      ) {
         const { namespace } = repository.metadata
         const secret = yield* kube
           .get({ budget: keyOf(repository) }, SECRETS, { namespace, name })
           .pipe(
             Effect.catchIf(
               (error) => error.status === 404,
-              () => missing(namespace, name),
+              () => missing(namespace, name, field),
             ),
           )
         const encoded = (secret["data"] ?? {}) as Readonly<Record<string, unknown>>
-        return yield* Effect.fromResult(credentialsOf(`${namespace}/${name}`, encoded))
+        return { subject: `${namespace}/${name}`, encoded }
+      })
+
+      const readCredentials = Effect.fnUntraced(function* (
+        repository: GitRepository,
+        name: string,
+      ) {
+        const { subject, encoded } = yield* read(repository, name, "spec.secretRef")
+        return yield* Effect.fromResult(credentialsOf(subject, encoded))
       })
 
       return Credentials.of({
+        trusted: Effect.fn("Credentials.trusted")(function* (repository) {
+          const { verify } = repository.spec
+          if (verify === undefined) return []
+          const { name } = verify.secretRef
+          const { subject, encoded } = yield* read(repository, name, "spec.verify.secretRef")
+          return yield* Effect.fromResult(trustedOf(subject, encoded))
+        }),
+
         source: Effect.fn("Credentials.source")(function* (repository, renew) {
           const { url, branch, ref, secretRef } = repository.spec
           const followed = { url, branch, ...(ref === undefined ? {} : { ref }) }
           if (secretRef === undefined) return { ...followed, credentials: {} }
           const slot = `${keyOf(repository)} ${repository.metadata.uid} ${secretRef.name}`
           const known = renew ? undefined : kept.get(slot)
-          const credentials = known ?? (yield* read(repository, secretRef.name))
+          const credentials = known ?? (yield* readCredentials(repository, secretRef.name))
           if (kept.size >= MAX_KEPT) kept.clear()
           kept.set(slot, credentials)
           return { ...followed, credentials }
@@ -65,14 +90,18 @@ export class Credentials extends Context.Service<
   )
 }
 
-const missing = (namespace: string, name: string): Effect.Effect<never, ConfigError> =>
+const missing = (
+  namespace: string,
+  name: string,
+  field: string,
+): Effect.Effect<never, ConfigError> =>
   Effect.fail(
     new ConfigError({
       code: "NOPEA-C002",
       operation: "read credentials",
       subject: `Secret ${namespace}/${name}`,
       reason: "it does not exist",
-      fix: `create it in the namespace ${namespace}, or correct spec.secretRef.name`,
+      fix: `create it in the namespace ${namespace}, or correct ${field}.name`,
       disposition: "retry",
     }),
   )

@@ -5,7 +5,7 @@ import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import type { Live } from "../cache/Live.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
-import type { GitError, SyncError } from "../domain/errors.ts"
+import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
@@ -19,7 +19,7 @@ import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
 import type { HashKey } from "./HashKey.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
-import { answerOf, type Journey, sharedAnswer, timedOut, unaskedIn } from "./journey.ts"
+import { answerOf, isVerified, type Journey, sharedAnswer, timedOut, unaskedIn } from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
@@ -63,6 +63,13 @@ const make = (identityRules: IdentityRules) =>
       const isKnown = request.trigger.kind === "drift" || unaskedIn(journey) !== undefined
       if (isKnown && before !== undefined) return before.commit
       return (yield* git.head(source)) ?? (yield* git.sync(source, path))
+    })
+
+    /** Who may push is not yet who is trusted. */
+    const verify = Effect.fn("Sync.verify")(function* (journey: Journey, { sha }: Commit) {
+      if (isVerified(journey, sha)) return
+      const trusted = yield* credentials.trusted(journey.repository)
+      yield* git.verify(journey.source, sha, trusted)
     })
 
     const renderOnly = Effect.fnUntraced(function* (journey: Journey, sha: string) {
@@ -174,6 +181,7 @@ const make = (identityRules: IdentityRules) =>
         startedAt,
       }
       const commit = yield* commitOf(journey).pipe(
+        Effect.tap((found) => verify(journey, found)),
         Effect.onError((cause) => markUnasked(journey, cause)),
       )
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
@@ -187,7 +195,7 @@ const make = (identityRules: IdentityRules) =>
     /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */
     const markUnasked = (
       { key, before, repository }: Journey,
-      cause: Cause.Cause<GitError>,
+      cause: Cause.Cause<SyncError>,
     ): Effect.Effect<void> => {
       const error = Cause.findErrorOption(cause)
       const unasked = error._tag === "Some" ? error.value : timedOut(repository)

@@ -38,6 +38,16 @@ export const answerOf = (
 export const unaskedIn = ({ route, before }: Journey): SyncError | undefined =>
   route.commit === "mirror" ? before?.unasked : undefined
 
+/** Nobody asked for it, or this very commit was verified for this very spec; a person's request looks again. */
+export const isVerified = (
+  { repository: { metadata, spec }, before, request }: Journey,
+  sha: string,
+): boolean =>
+  spec.verify === undefined ||
+  (request.trigger.kind !== "syncNow" &&
+    before?.commit.sha === sha &&
+    before.generation === (metadata.generation ?? 0))
+
 /** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */
 export const sharedAnswer = ({ spec }: GitRepository): Duration.Duration =>
   Duration.min(Duration.seconds(2), Duration.times(spec.interval, 0.1))

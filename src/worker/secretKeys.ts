@@ -2,6 +2,7 @@
 import { Redacted, Result } from "effect"
 import { ConfigError } from "../domain/errors.ts"
 import type { GitCredentials } from "../domain/source.ts"
+import { type TrustedKey, trustedKeys } from "../git/signature.ts"
 
 const decode = (value: unknown): string =>
   typeof value === "string" ? Buffer.from(value, "base64").toString("utf8") : ""
@@ -79,4 +80,20 @@ export const credentialsOf = (
     ...(knownHosts === undefined ? {} : { knownHosts }),
     ...(caCrt ? { caCrt } : {}),
   })
+}
+
+/** Every value of the Secret of spec.verify holds public keys. */
+export const trustedOf = (
+  secret: string,
+  encoded: Readonly<Record<string, unknown>>,
+): Result.Result<ReadonlyArray<TrustedKey>, ConfigError> => {
+  const values = Object.entries(encoded).map(([name, value]) => [name, decode(value)] as const)
+  return Result.mapError(trustedKeys(Object.fromEntries(values)), (reason) =>
+    fault(
+      secret,
+      "NOPEA-C007",
+      reason,
+      "let its values be SSH public keys, one a line: `ssh-ed25519 AAAA… name`, without options",
+    ),
+  )
 }

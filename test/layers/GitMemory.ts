@@ -11,7 +11,7 @@ import { mirrorKey, normalPath, parseRemote } from "../../src/git/url.ts"
 import { highest } from "../../src/git/versions.ts"
 import type { Content, Files } from "../gitserver/fastImport.ts"
 
-export type Operation = "lsRemote" | "sync" | "head" | "files" | "read"
+export type Operation = "verify" | "lsRemote" | "sync" | "head" | "files" | "read"
 
 export interface Call {
   readonly operation: Operation
@@ -28,10 +28,13 @@ export interface MemoryCommitOptions {
   /** Seconds since 1970; default 0. */
   readonly time?: number
   readonly replace?: boolean
+  /** The base64 of the key that signs it. */
+  readonly signer?: string
 }
 
 interface Stored {
   readonly commit: Commit
+  readonly signer: string | undefined
   readonly tree: ReadonlyMap<string, TreeEntry>
 }
 
@@ -137,7 +140,7 @@ export class MemoryRepo {
       author: author.email,
       time: new Date(time * 1000).toISOString().replace(".000Z", "Z"),
     }
-    this.commits.set(sha, { commit, tree })
+    this.commits.set(sha, { commit, tree, signer: options.signer })
     this.branches.set(options.branch ?? "main", sha)
     return sha
   }
@@ -210,6 +213,14 @@ export class GitMemory {
         Effect.map(this.#open(source, "head"), ({ mirror, target }) => {
           const sha = mirror.heads.get(target.key)
           return sha === undefined ? undefined : mirror.commits.get(sha)?.commit
+        }),
+      verify: (source, commit, trusted) =>
+        Effect.flatMap(this.#open(source, "verify"), ({ mirror, place }) => {
+          const signer = mirror.commits.get(commit)?.signer
+          if (signer === undefined) return gitError("unsigned", place, `${commit} is not signed`)
+          return trusted.some(({ key }) => key === signer)
+            ? Effect.void
+            : gitError("untrusted", place, `${commit} is signed by somebody else`)
         }),
       files: (source, commit, path) =>
         Effect.flatMap(this.#open(source, "files"), (opened) => this.#files(opened, commit, path)),

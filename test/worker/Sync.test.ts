@@ -5,6 +5,8 @@ import { Cache } from "../../src/cache/Cache.ts"
 import { Claims } from "../../src/cache/Claims.ts"
 import { elapsedMillis } from "../../src/domain/Elapsed.ts"
 import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
+import { FAULTS } from "../../src/git/failure.ts"
+import { sshKey } from "../gitserver/sshKeys.ts"
 import { KubeMemory, resourceType } from "../layers/KubeMemory.ts"
 import { repositoryObject } from "../layers/repositories.ts"
 import { sync, syncs, told } from "../layers/Syncs.ts"
@@ -334,14 +336,66 @@ describe("a sync", () => {
     }).pipe(Effect.provide(world.layer))
   })
 
+  it.effect(
+    "a commit that nobody trusted signed is not applied, and the one before is kept up",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const [alice, bob] = [sshKey(), sshKey()]
+        const [trusted = "", other = ""] = [alice, bob].map((key) => key.public.split(" ")[1])
+        const verify = { secretRef: { name: "signers" } }
+        const { git, kube, repository } = yield* given(world, "signed", { verify })
+        git.commit({ "a.yaml": configMap("a") }, { signer: trusted })
+        assert.deepStrictEqual(told(yield* sync(repository, "startup")), ["NOPEA-C002"])
+        const store = (text: string) =>
+          kube.put({
+            apiVersion: "v1",
+            kind: "Secret",
+            metadata: { name: "signers", namespace: "apps" },
+            data: { team: Buffer.from(text).toString("base64") },
+          })
+        store("alice")
+        assert.deepStrictEqual(told(yield* sync(repository, "retry")), ["NOPEA-C007"])
+        store(`# the team\n${alice.public}\n`)
+        assert.deepStrictEqual(told(yield* sync(repository, "retry")), ["created ConfigMap/apps/a"])
+        for (const [signer, code] of [
+          [undefined, FAULTS.unsigned.code],
+          [other, FAULTS.untrusted.code],
+        ] as const) {
+          git.commit({ "a.yaml": configMap("a", code) }, signer === undefined ? {} : { signer })
+          yield* TestClock.adjust("1 minute")
+          assert.deepStrictEqual(told(yield* sync(repository, "poll")), [code])
+          for (const trigger of ["drift", "reconcile"] as const) {
+            kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+            yield* TestClock.adjust("1 hour")
+            const healed = yield* sync(repository, trigger)
+            assert.deepStrictEqual(told(healed), ["healed ConfigMap/apps/a"])
+            assert.strictEqual(Result.getOrThrow(healed).unasked?.code, code)
+          }
+          for (const trigger of ["webhook", "syncNow", "retry"] as const) {
+            assert.deepStrictEqual(told(yield* sync(repository, trigger)), [code])
+          }
+          assert.deepInclude(find(kube, "a"), { data: { value: "x" } })
+        }
+        git.commit({ "a.yaml": configMap("a", "y") }, { signer: trusted })
+        yield* TestClock.adjust("1 minute")
+        const after = yield* sync(repository, "poll")
+        assert.deepStrictEqual(told(after), ["configured ConfigMap/apps/a"])
+        assert.isUndefined(Result.getOrThrow(after).unasked)
+        const verified = world.git.callsOf("verify").length
+        yield* sync(repository, "reconcile")
+        assert.strictEqual(world.git.callsOf("verify").length, verified)
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
+
   it.effect("a field that this version does not carry out is refused, not ignored", () => {
     const world = syncs()
     return Effect.gen(function* () {
-      const verify = { secretRef: { name: "keys" } }
-      const { git, repository } = yield* given(world, "strict", { verify })
+      const { git, repository } = yield* given(world, "strict", { rolloutRef: { name: "x" } })
       git.commit({ "a.yaml": configMap("a") })
       const result = yield* sync(repository, "startup")
-      assert.include(Result.isFailure(result) ? result.failure.reason : "", "spec.verify")
+      assert.include(Result.isFailure(result) ? result.failure.reason : "", "spec.rolloutRef")
       assert.deepStrictEqual(told(result), ["NOPEA-C006"])
     }).pipe(Effect.provide(world.layer))
   })
