@@ -1,12 +1,13 @@
 // The Applier on a real API server: what was asked of it is counted in its audit log.
 import { randomBytes } from "node:crypto"
 import { type Effect, ManagedRuntime } from "effect"
-import { afterAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import type { Applier } from "../../src/apply/Applier.ts"
 import type { Claims } from "../../src/cache/Claims.ts"
 import type { Live } from "../../src/cache/Live.ts"
 import type { KubeError } from "../../src/domain/errors.ts"
 import type { KubeObject } from "../../src/domain/object.ts"
+import { GIT_REPOSITORIES } from "../../src/domain/repository.ts"
 import type { Kube } from "../../src/kube/Kube.ts"
 import { layer as kubeLayer } from "../../src/kube/KubeHttp.ts"
 import { eventually } from "../cluster/Api.ts"
@@ -19,6 +20,7 @@ import {
   freshNamespace,
   markAudit,
 } from "../cluster/connect.ts"
+import { definition } from "../deploy/manifests.ts"
 import { applying, type Repository, repository, type SyncOptions, sync } from "./syncs.ts"
 
 const agent = `nopea-apply-${randomBytes(4).toString("hex")}`
@@ -42,6 +44,15 @@ let counter = 0
 const repo = (policy: Repository["policy"] = {}): Repository => {
   const name = `repo-${++counter}`
   return repository({ namespace, name, uid: `${agent}-${name}` }, policy)
+}
+/** The API server knows of it too: an owner that it does not know is gone, and what it had is free. */
+const realRepo = async (policy: Repository["policy"] = {}): Promise<Repository> => {
+  const made = repo(policy)
+  const { group, version, kind } = GIT_REPOSITORIES
+  const apiVersion = `${group}/${version}`
+  const spec = { url: "https://git.example.com/shop.git", suspend: true }
+  await api.create({ apiVersion, kind, metadata: { name: made.owner.name, namespace }, spec })
+  return made
 }
 const configMap = (name: string, data: Record<string, string> = { a: "1" }, meta: object = {}) => ({
   apiVersion: "v1",
@@ -84,6 +95,8 @@ afterAll(async () => {
   for (const object of removed) await api.delete(object)
 })
 const shown = (name: string) => `/ConfigMap/${namespace}/${name}`
+
+beforeAll(async () => api.applyDefinition(await definition()))
 
 describe("a sync on a real API server", () => {
   it("creates what is absent, once, with its labels and its hash", async () => {
@@ -291,8 +304,8 @@ describe("an object that exists already", () => {
   })
 
   it("of another repository is never taken, and both are named", async () => {
-    const one = repo()
-    const two = repo({ adopt: "Always" })
+    const one = await realRepo()
+    const two = await realRepo({ adopt: "Always" })
     await go(one, [configMap("contested")])
     const { lines, changes } = await go(two, [configMap("contested", { a: "2" })])
     expect(lines).toEqual([`failed ${shown("contested")} A042`])
@@ -304,8 +317,8 @@ describe("an object that exists already", () => {
   it("goes to one of two repositories that want it at the same time", async () => {
     await api.create(configMap("race", {}))
     const both = await Promise.all([
-      go(repo(), [configMap("race")]),
-      go(repo(), [configMap("race")]),
+      go(await realRepo(), [configMap("race")]),
+      go(await realRepo(), [configMap("race")]),
     ])
     expect(both.flatMap((result) => result.lines).sort()).toEqual([
       `configured ${shown("race")}`,
