@@ -19,7 +19,7 @@ export CLUSTER KEEP YES
 INSTALLED := node_modules/.installed
 SOURCES := $(shell find src -name '*.ts' 2>/dev/null) package.json rolldown.config.ts
 
-.PHONY: help demo test check fmt lint build bench cluster docker deploy undeploy kind-up clean
+.PHONY: help demo test check fmt lint build sbom bench cluster docker deploy undeploy kind-up clean
 .PHONY: need-node need-git need-go need-plane need-kubectl
 
 help: ## Show the targets
@@ -41,6 +41,9 @@ lint: $(INSTALLED) ## Report what fmt would change or cannot fix
 	@npm run --silent lint
 
 build: dist/nopea.js ## Bundle dist/nopea.js (run it by npx -c 'node dist/nopea.js --help')
+
+sbom: $(INSTALLED) ## Write dist/sbom.cdx.json, what the bundle is made of (CycloneDX)
+	@npm run --silent sbom
 
 bench: need-git need-plane $(INSTALLED) dist/nopea.js ## Measure against bare requests on the same machine
 	@npm run --silent bench

@@ -78,7 +78,7 @@ describe("dependencies", () => {
 describe("the version", () => {
   const stated = (text: string): ReadonlyArray<string> =>
     [...text.matchAll(/\bnopea:(\d[\w.-]*)/g)].map((m) => m[1] ?? "")
-  it.each(["Makefile", "README.md", "deploy/base/deployment.yaml"])(
+  it.each(["Makefile", "README.md", "deploy/base/deployment.yaml", "docs/getting-started.md"])(
     "of the image in %s is the code's",
     (path) => {
       expect(stated("image: nopea:9.9.9")).toEqual(["9.9.9"])

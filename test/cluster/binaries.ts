@@ -108,7 +108,17 @@ const checkGo = async (): Promise<void> => {
 const lastLines = async (path: string, count: number): Promise<string> =>
   (await readFile(path, "utf8")).trimEnd().split("\n").slice(-count).join("\n")
 
-const buildOne = async (folder: string, name: Program, label: string, say: Progress) => {
+/** A program of a Go module. */
+export interface Source {
+  readonly name: string
+  readonly module: string
+  readonly target: string
+}
+
+const sourceOf = (name: Program): Source => ({ name, module: moduleFolder, target: programs[name] })
+
+const buildOne = async (folder: string, source: Source, label: string, say: Progress) => {
+  const { name } = source
   const target = join(folder, name)
   const unfinished = join(folder, `.${name}.${process.pid}`)
   const log = join(folder, `.${name}.log`)
@@ -116,8 +126,8 @@ const buildOne = async (folder: string, name: Program, label: string, say: Progr
   await rm(log, { force: true })
   say(`building ${name} ${label}, takes minutes…`)
   const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags]
-  const build = spawnGuarded("go", [...args, "-o", unfinished, programs[name]], {
-    cwd: moduleFolder,
+  const build = spawnGuarded("go", [...args, "-o", unfinished, source.target], {
+    cwd: source.module,
     env: { ...process.env, CGO_ENABLED: "0", GOWORK: "off" },
     log,
     removeIfOrphaned: unfinished,
@@ -155,7 +165,7 @@ const buildMissing = async (folder: string, wanted: readonly Program[], say: Pro
   await checkGo()
   await removeUnfinished(folder)
   for (const [index, name] of missing.entries())
-    await buildOne(folder, name, `(${index + 1}/${missing.length})`, say)
+    await buildOne(folder, sourceOf(name), `(${index + 1}/${missing.length})`, say)
 }
 
 /** The wanted programs from the cache; those that are not there yet are built, once for all runs. */
@@ -170,6 +180,23 @@ export const cachedBinaries = async (
   const lock = { file: join(folder, "build.lock"), limitMs: buildLimitMs, say }
   await withLock(lock, () => buildMissing(folder, wanted, say))
   return present()
+}
+
+/** A program that is no part of the control plane; `folder` is its own place in the cache. */
+export const cachedFrom = async (
+  folder: string,
+  source: Source,
+  say: Progress = toStderr,
+): Promise<string> => {
+  const path = join(folder, source.name)
+  const lock = { file: join(folder, "build.lock"), limitMs: buildLimitMs, say }
+  const build = async () => {
+    if (await isExecutable(path)) return
+    await checkGo()
+    await buildOne(folder, source, "(1/1)", say)
+  }
+  if (!(await isExecutable(path))) await withLock(lock, build)
+  return path
 }
 
 /** One program from the cache, built if need be. */

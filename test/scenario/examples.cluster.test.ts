@@ -1,0 +1,148 @@
+// The examples as they are in the folder: each is taken by the API server, and each GitRepository does what it shows.
+import { execFile } from "node:child_process"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { loadAll } from "js-yaml"
+import { assert, describe, it } from "vitest"
+import type { Json, KubeObject } from "../cluster/Api.ts"
+import { cluster } from "../cluster/connect.ts"
+import { built, find } from "../deploy/manifests.ts"
+import { configMap, configMapKey, explainFailure, statusOf, world } from "./world.ts"
+
+const run = promisify(execFile)
+const here = world({ env: { NOPEA_ALLOW_CONTROLLER_IDENTITY: "false" } })
+const folder = join(import.meta.dirname, "../../examples")
+const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"))
+
+/** In the namespace of the test in the place of `shop`. */
+const objectsIn = (text: string): ReadonlyArray<KubeObject> => {
+  const moved = text.replaceAll(/namespace: shop\b/gu, `namespace: ${here.namespace}`)
+  return loadAll(moved) as KubeObject[]
+}
+const read = (name: string) => objectsIn(readFileSync(join(folder, name), "utf8"))
+
+const strictly = async (one: KubeObject): Promise<string> => {
+  const answer = await here.api.call("PATCH", await here.api.path(one), {
+    query: { fieldManager: "test", fieldValidation: "Strict", dryRun: "All", force: "true" },
+    contentType: "application/apply-patch+yaml",
+    body: one,
+  })
+  return answer.status >= 400 ? `${one.kind} ${one.metadata.name}: ${answer.body.message}` : ""
+}
+
+/** What each GitRepository of the examples comes to. */
+const ENDS: Readonly<Record<string, "applied" | "planned" | "suspended">> = {
+  shop: "applied",
+  private: "applied",
+  frontend: "applied",
+  backend: "applied",
+  released: "applied",
+  strict: "applied",
+  patient: "applied",
+  lenient: "applied",
+  told: "applied",
+  scaled: "applied",
+  taken: "planned",
+  beside: "planned",
+  preview: "applied",
+  hooked: "applied",
+  stopped: "suspended",
+}
+
+const HOLDS: Readonly<Record<string, (status: Json) => boolean>> = {
+  applied: ({ phase }) => phase === "Synced",
+  planned: ({ plan }) => plan?.[0]?.action === "created",
+  suspended: ({ phase }) => phase === "Suspended",
+}
+
+describe("the examples", () => {
+  it.each(files)("%s is taken by the API server, strictly", async (name) => {
+    explainFailure(here)
+    for (const one of read(name)) assert.strictEqual(await strictly(one), "")
+  })
+
+  it("every file is in the README, and every GitRepository is tried below", () => {
+    const page = readFileSync(join(folder, "README.md"), "utf8")
+    for (const name of files) assert.include(page, `](${name})`)
+    const names = files
+      .flatMap(read)
+      .flatMap(({ kind, metadata }) => (kind === "GitRepository" ? [metadata.name] : []))
+    assert.sameMembers(names, Object.keys(ENDS))
+  })
+
+  it("the installation and the tenant build, and the tenant's is a GitRepository", async () => {
+    const objects = await built("examples/install")
+    assert.strictEqual(
+      find(objects, "Deployment")["spec"].template.spec.containers[0].image.split(":")[0],
+      "registry.example.com/nopea",
+    )
+    const text = JSON.stringify(await built("examples/tenants"))
+    const tenant = JSON.parse(text.replaceAll('"shop"', JSON.stringify(here.namespace)))
+    for (const one of tenant as KubeObject[]) assert.strictEqual(await strictly(one), "")
+  })
+
+  it("each follows its repository as it says", async () => {
+    explainFailure(here)
+    for (const one of read("minimal.yaml").slice(0, 2)) await here.api.apply(one)
+    for (const one of files.flatMap(read)) {
+      if (one.kind === "Secret") await here.api.apply(one)
+      if (one.kind !== "GitRepository") continue
+      const { name } = one.metadata
+      const { url, path, branch = "main", ref } = one["spec"]
+      const title = /([^/]+)\.git$/u.exec(url)?.[1] ?? name
+      const repo = await here.git.createRepo(`${title}-${name}`)
+      const file = `${path === undefined ? "" : `${path}/`}a.yaml`
+      await repo.commit({ [file]: configMap(`of-${name}`, "x") }, { branch })
+      if (ref !== undefined) await repo.tag("v1.2.3")
+      await here.api.apply({ ...one, spec: { ...one["spec"], url: repo.url } })
+    }
+    for (const [name, end] of Object.entries(ENDS)) {
+      await statusOf(here, name, `is ${end}`, (status) => HOLDS[end]?.(status) === true)
+      const live = await here.api.get(configMapKey(here.namespace, `of-${name}`))
+      assert.strictEqual(live !== undefined, end === "applied", name)
+    }
+  })
+
+  it("what the pages ask kubectl about a GitRepository, it answers", async () => {
+    explainFailure(here)
+    const pages = ["getting-started.md", "operations.md"].map((name) =>
+      readFileSync(join(folder, "../docs", name), "utf8"),
+    )
+    const lines = pages.join("\n").split("\n")
+    const commands = lines.filter((line) => /^kubectl .*gitrepositor.* -n shop/u.test(line))
+    assert.isAtLeast(commands.length, 5)
+    const { kubeconfig, bin } = cluster()
+    for (const command of commands) {
+      const moved = command
+        .replace(/^kubectl/u, `"${bin.kubectl}"`)
+        .replaceAll("-n shop", `-n ${here.namespace}`)
+      await run("sh", ["-c", moved], { env: { ...process.env, KUBECONFIG: kubeconfig } })
+    }
+  })
+
+  it("the break-glass command is one that kubectl takes", async () => {
+    const text = readFileSync(join(folder, "break-glass.yaml"), "utf8")
+    const said = /kubectl (annotate deployment .*)$/mu.exec(text)?.[1] ?? ""
+    const words = [...said.matchAll(/(?:[^\s"]|"[^"]*")+/gu)].map(([word]) =>
+      word.replaceAll('"', ""),
+    )
+    await here.api.apply({
+      ...{ apiVersion: "apps/v1", kind: "Deployment" },
+      metadata: { name: "api", namespace: here.namespace },
+      spec: {
+        selector: { matchLabels: { app: "api" } },
+        template: {
+          metadata: { labels: { app: "api" } },
+          spec: { containers: [{ name: "main", image: "x" }] },
+        },
+      },
+    })
+    const args = words.map((word) => (word === "shop" ? here.namespace : word))
+    const { stdout } = await run(cluster().bin.kubectl, [
+      ...["--kubeconfig", cluster().kubeconfig],
+      ...args,
+    ])
+    assert.include(stdout, "annotated")
+  })
+})
