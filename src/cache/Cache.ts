@@ -6,6 +6,7 @@ import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import type { Memory } from "../plan/evidence.ts"
 import * as Claims from "./Claims.ts"
+import * as Dependencies from "./Dependencies.ts"
 
 /** How the last sync that had a commit to work on ended. */
 export interface Worked {
@@ -55,21 +56,39 @@ const table = <A>(limit: number): Table<A> & { readonly drop: (repository: strin
   }
 }
 
-/** In memory, at most `limit` repositories per table; with the claims, which live as long. */
-export const layer = (limit = 10_000): Layer.Layer<Cache | Claims.Claims> =>
-  Layer.merge(inMemory(limit), Claims.layer)
+/** In memory, at most `limit` repositories per table; with the claims and dependencies, which live as long. */
+export const layer = (
+  limit = 10_000,
+): Layer.Layer<Cache | Claims.Claims | Dependencies.Dependencies> =>
+  Layer.merge(inMemory(limit), Claims.layer).pipe(Layer.provideMerge(Dependencies.layer))
 
-const inMemory = (limit: number): Layer.Layer<Cache> =>
-  Layer.sync(Cache, () => {
-    const tables = {
-      commits: table<Worked>(limit),
-      states: table<RepositoryStatus>(limit),
-      applied: table<ReadonlyMap<ObjectKey, string>>(limit),
-      drift: table<Memory>(limit),
-    }
-    const drop = (repository: string) =>
-      Effect.sync(() => {
-        for (const rows of Object.values(tables)) rows.drop(repository)
-      })
-    return Cache.of({ ...tables, drop })
-  })
+/** Who waits for a repository learns of its newest status from here. */
+const told = (
+  states: ReturnType<typeof table<RepositoryStatus>>,
+  dependencies: Dependencies.Dependencies["Service"],
+): typeof states => ({
+  ...states,
+  set: (repository, status) =>
+    Effect.andThen(
+      states.set(repository, status),
+      Effect.sync(() => dependencies.told(repository, status)),
+    ),
+})
+
+const inMemory = (limit: number): Layer.Layer<Cache, never, Dependencies.Dependencies> =>
+  Layer.effect(
+    Cache,
+    Effect.map(Dependencies.Dependencies, (dependencies) => {
+      const tables = {
+        commits: table<Worked>(limit),
+        states: told(table<RepositoryStatus>(limit), dependencies),
+        applied: table<ReadonlyMap<ObjectKey, string>>(limit),
+        drift: table<Memory>(limit),
+      }
+      const drop = (repository: string) =>
+        Effect.sync(() => {
+          for (const rows of Object.values(tables)) rows.drop(repository)
+        })
+      return Cache.of({ ...tables, drop })
+    }),
+  )

@@ -194,6 +194,8 @@ C024 | too many callers wait for its next sync | many requests at once | ask aga
 C030 | the cluster cannot be connected to | no kubeconfig and no service account, or credentials that cannot be read | set KUBECONFIG or --kubeconfig, or run in a pod with a service account
 C031 | the kubeconfig cannot be used | the file is missing or broken, or the context names no cluster and user | give a kubeconfig that has this context; kubectl config get-contexts lists them
 C040 | the directory cannot be read | it does not exist, or may not be read | name a directory that exists
+C050 | a commit waits for the GitRepositories that spec.dependsOn names | one of them does not exist, failed, or has not synced or become healthy yet | see what it says; it goes on by itself as soon as all are Ready
+C051 | spec.dependsOn leads in a circle | a GitRepository depends on itself through others | remove one of the dependencies of the circle
 `
 
 const rowOf = (row: string): Code => {

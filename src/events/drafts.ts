@@ -176,7 +176,7 @@ const wrote = (outcome: SyncOutcome | undefined): boolean =>
 /** What was fetched stands between the beginning and the end of a deployment, or alone. */
 const deployment = (place: Place, heard: Finished, isStarted: boolean): ReadonlyArray<Draft> => {
   const { before, after, repository, at, startedAt } = heard
-  const isFailed = after.phase === "Failed"
+  const isFailed = after.phase === "Failed" || (isStarted && after.phase === "Pending")
   const isMoved = after.lastSyncedCommit !== before.lastSyncedCommit
   const isNews = isFailed ? isNewFailure(before, after) : isMoved || wrote(outcomeIn(heard))
   if (!isNews && !isStarted) return fetched(heard)

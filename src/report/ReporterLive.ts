@@ -50,7 +50,8 @@ const logSync = Effect.fnUntraced(function* (report: SyncReport, { after }: Told
   const now = yield* Clock.currentTimeMillis
   const { repository, trigger, syncId, startedAt, outcome, retryIn } = report
   const ready = conditionOf(after, "Ready")
-  const isWell = ready?.status !== "False" && conditionOf(after, "Drifted")?.reason !== "HealFailed"
+  const isCalm = ready?.status !== "False" || ready.reason === "DependencyNotReady"
+  const isWell = isCalm && conditionOf(after, "Drifted")?.reason !== "HealFailed"
   const isQuiet = Result.isSuccess(outcome) && outcome.success.result === "nothing"
   const calm = isQuiet ? Effect.logDebug : Effect.logInfo
   yield* (isWell ? calm : Effect.logWarning)("sync finished").pipe(

@@ -8,8 +8,9 @@
  */
 import { Context, Deferred, Duration, Effect, Fiber, Layer, RcMap, Semaphore } from "effect"
 import { Cache } from "../cache/Cache.ts"
-import { Claims } from "../cache/Claims.ts"
-import { Live } from "../cache/Live.ts"
+import type { Claims } from "../cache/Claims.ts"
+import type { Dependencies } from "../cache/Dependencies.ts"
+import type { Live } from "../cache/Live.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
@@ -21,6 +22,7 @@ import { type Reply, type Running, WorkerHandle } from "../worker/Handle.ts"
 import { SyncRefused } from "../worker/refused.ts"
 import type { Syncer } from "../worker/Syncer.ts"
 import { supervise } from "./Incarnations.ts"
+import { makeRegister } from "./Register.ts"
 import { survive } from "./Survive.ts"
 
 /** Nobody waits longer for a worker to stop; what follows it does. */
@@ -85,8 +87,7 @@ const awaitEnd = Effect.fnUntraced(function* (fiber: Fiber.Fiber<void>) {
 
 const make = Effect.gen(function* () {
   const cache = yield* Cache
-  const live = yield* Live
-  const claims = yield* Claims
+  const { enter, retire, forget } = yield* makeRegister
   const metrics = yield* Metrics
   const turns = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(TURNS) })
   // Forks with the supervisor's own context: a worker inherits neither span nor log fields of who starts it.
@@ -101,25 +102,11 @@ const make = Effect.gen(function* () {
     return before === undefined ? Effect.void : Effect.asVoid(Fiber.await(before))
   }
 
-  const forget = (key: string) =>
-    Effect.andThen(
-      Effect.sync(() => {
-        claims.drop(key)
-        metrics.forget(key)
-      }),
-      Effect.andThen(cache.drop(key), live.drop(key)),
-    )
-
-  const register = (handle: WorkerHandle): void => {
-    claims.register(handle.repository, () => handle.offer({ kind: "claim" }))
-    live.register(handle.key, () => handle.offer({ kind: "drift" }))
-  }
-
   /** Synchronous up to the answer: a fiber that ends when nothing of this key runs any more. */
   const end = (key: string, memory: Memory): Fiber.Fiber<void> => {
     const entry = entries.get(key)
     entries.delete(key)
-    claims.retire(key)
+    retire(key)
     entry?.handle.abandon()
     entry?.fiber.interruptUnsafe()
     const settled = Effect.all([
@@ -141,7 +128,7 @@ const make = Effect.gen(function* () {
     const fiber = fork(
       Effect.andThen(
         previous(key),
-        Effect.sync(() => register(handle)),
+        Effect.sync(() => enter(handle)),
       ).pipe(Effect.andThen(supervise(handle, turns)), Effect.annotateLogs({ repository: key })),
     )
     entries.set(key, { handle, fiber })
@@ -154,7 +141,7 @@ const make = Effect.gen(function* () {
       const handle = entries.get(key)?.handle
       if (handle?.uid === repository.metadata.uid) {
         handle.respec(repository)
-        return register(handle)
+        return enter(handle)
       }
       if (handle !== undefined) end(key, "forget")
       launch(repository)
@@ -239,7 +226,11 @@ export interface SupervisorOptions {
 
 export const layer = ({
   drainTimeout,
-}: SupervisorOptions): Layer.Layer<Supervisor, never, Cache | Claims | Live | Reporter | Syncer> =>
+}: SupervisorOptions): Layer.Layer<
+  Supervisor,
+  never,
+  Cache | Claims | Dependencies | Live | Reporter | Syncer
+> =>
   Layer.effect(
     Supervisor,
     Effect.acquireRelease(make, (supervisor) =>

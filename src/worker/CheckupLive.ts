@@ -1,9 +1,10 @@
 /** Reads objects whole, to know their health: as the repository's account, and only where somebody wants to know. */
 import { Effect, Layer, Result } from "effect"
+import { Dependencies } from "../cache/Dependencies.ts"
 import { Live } from "../cache/Live.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatRef, type ObjectRef } from "../domain/object.ts"
-import type { GitRepository } from "../domain/repository.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { compute } from "../health/compute.ts"
 import { degraded, progressing } from "../health/facts.ts"
 import type { Reading } from "../health/watching.ts"
@@ -22,12 +23,15 @@ const readingOf = ({ status }: KubeError, ref: ObjectRef): Reading | undefined =
   return { health: degraded(reason), version: "" }
 }
 
-export const layer = (rules: IdentityRules): Layer.Layer<never, never, Kube | Live> =>
+export const layer = (
+  rules: IdentityRules,
+): Layer.Layer<never, never, Dependencies | Kube | Live> =>
   Layer.effect(
     Checkup,
     Effect.gen(function* () {
       const kube = yield* Kube
       const live = yield* Live
+      const dependencies = yield* Dependencies
 
       const ask = Effect.fnUntraced(function* (caller: Caller, ref: ObjectRef) {
         const type = (yield* kube.discovery()).find(ref, ref.version)
@@ -40,7 +44,9 @@ export const layer = (rules: IdentityRules): Layer.Layer<never, never, Kube | Li
       })
 
       return {
-        isWanted: ({ spec }: GitRepository) => spec.wait && !spec.dryRun,
+        isWanted: (repository: GitRepository) =>
+          !repository.spec.dryRun &&
+          (repository.spec.wait || dependencies.isNeeded(keyOf(repository))),
         read: Effect.fnUntraced(function* (repository: GitRepository, ref: ObjectRef) {
           const identity = identityOf(repository, rules)
           if (Result.isFailure(identity)) return undefined

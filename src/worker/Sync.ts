@@ -3,6 +3,7 @@ import { Cause, Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
+import { Dependencies } from "../cache/Dependencies.ts"
 import type { Live } from "../cache/Live.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { SyncError } from "../domain/errors.ts"
@@ -19,7 +20,15 @@ import { Reporter } from "../report/Reporter.ts"
 import { Credentials } from "./Credentials.ts"
 import type { HashKey } from "./HashKey.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
-import { answerOf, isVerified, type Journey, sharedAnswer, timedOut, unaskedIn } from "./journey.ts"
+import {
+  answerOf,
+  isVerified,
+  type Journey,
+  sharedAnswer,
+  timedOut,
+  unaskedIn,
+  wantedOf,
+} from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
@@ -41,6 +50,7 @@ const make = (identityRules: IdentityRules) =>
     const render = yield* Render
     const cache = yield* Cache
     const claims = yield* Claims
+    const dependencies = yield* Dependencies
     const applier = yield* Applier
     const reporter = yield* Reporter
     const credentials = yield* Credentials
@@ -153,6 +163,14 @@ const make = (identityRules: IdentityRules) =>
       return outcome
     })
 
+    /** Each new commit, and each new spec, waits until what it depends on is ready. */
+    const gate = (journey: Journey, commit: Commit) =>
+      Effect.flatMap(statusOf(journey), (status) =>
+        Effect.fromResult(
+          dependencies.check(journey.repository, wantedOf(journey, status, commit)),
+        ),
+      )
+
     const isSettled = ({ route, before, repository }: Journey, commit: Commit): boolean =>
       route.mayEndEarly &&
       before?.clean === true &&
@@ -184,6 +202,7 @@ const make = (identityRules: IdentityRules) =>
         Effect.tap((found) => verify(journey, found)),
         Effect.onError((cause) => markUnasked(journey, cause)),
       )
+      yield* gate(journey, commit)
       if (!isSettled(journey, commit)) return yield* work(journey, commit)
       if (before?.unasked !== undefined) {
         const { unasked: _, ...answered } = before
@@ -216,10 +235,9 @@ const make = (identityRules: IdentityRules) =>
     })
   })
 
+type Ports = Git | Render | Kube | Applier | Reporter | Credentials | HashKey
+
 export const layer = (
   identityRules: IdentityRules,
-): Layer.Layer<
-  Syncer,
-  never,
-  Git | Render | Kube | Live | Cache | Claims | Applier | Reporter | Credentials | HashKey
-> => Layer.effect(Syncer, make(identityRules))
+): Layer.Layer<Syncer, never, Ports | Live | Cache | Claims | Dependencies> =>
+  Layer.effect(Syncer, make(identityRules))

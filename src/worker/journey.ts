@@ -1,6 +1,7 @@
 /** One sync on its way: what its stages read, and what follows from that. Pure. */
 import { Duration } from "effect"
 import type { Worked } from "../cache/Cache.ts"
+import type { Wanted } from "../cache/Dependencies.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
@@ -119,6 +120,21 @@ export const appliedWhole = (
   const waits = Duration.toMillis(healGracePeriod) > 0
   const isOfSpec = status?.observedGeneration === metadata.generation
   return isOfSpec && (leaves || waits) ? status?.lastSyncedCommit : undefined
+}
+
+/** What is asked of those that a repository depends on. A commit that was worked on once has been let in. */
+export const wantedOf = (
+  { before, repository, request }: Journey,
+  status: RepositoryStatus | undefined,
+  commit: Commit,
+): Wanted => {
+  const isLast = before?.commit.sha === commit.sha
+  const isWorkedOn = isLast && before.generation === repository.metadata.generation
+  return {
+    sha: commit.sha,
+    isApplied: isWorkedOn || isApplied(repository, status, commit),
+    isOld: isLast && request.trigger.kind === "drift",
+  }
 }
 
 export const timedOut = (repository: GitRepository): SyncTimeout =>

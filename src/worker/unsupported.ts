@@ -6,7 +6,6 @@ import type { RepositorySpec } from "../domain/spec.ts"
 
 /** What each field would promise, and when it is asked for. */
 const PENDING: Readonly<Record<string, (spec: RepositorySpec) => boolean>> = {
-  "spec.dependsOn": ({ dependsOn }) => (dependsOn ?? []).length > 0,
   "spec.rolloutRef": ({ rolloutRef }) => rolloutRef !== undefined,
 }
 

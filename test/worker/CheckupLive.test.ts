@@ -1,6 +1,7 @@
 import { it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { describe, expect } from "vitest"
+import { layer as dependencies } from "../../src/cache/Dependencies.ts"
 import * as LiveIndex from "../../src/controller/LiveIndex.ts"
 import type { GitRepository } from "../../src/domain/repository.ts"
 import { refused } from "../../src/kube/response.ts"
@@ -27,8 +28,10 @@ const asked = { operation: "get", subject: "apps/Deployment/apps/web", kind: "De
 const forbidden = refused(asked, { status: 403, body: "" })
 const down = unanswered(asked, { code: "NOPEA-A018", reason: "down", fix: "start it" })
 
-const live = LiveIndex.layer()
-const here = layer(rules).pipe(Layer.provideMerge(live), Layer.provideMerge(KubeMemory.layer))
+const here = layer(rules).pipe(
+  Layer.provideMerge(Layer.merge(LiveIndex.layer(), dependencies)),
+  Layer.provideMerge(KubeMemory.layer),
+)
 
 const read = (of: GitRepository, kind = ref("Deployment")) =>
   Effect.gen(function* () {
