@@ -187,7 +187,7 @@ describe("a kubeconfig", () => {
     [
       "no such context",
       kubeconfig({}).replace('"current-context":"x"', '"current-context":"y"'),
-      /context y names no/,
+      /has no context y \(it has: x\)/,
     ],
     ["a user that acts as another", kubeconfig({ token: "t", as: "admin" }), /impersonates/],
   ] as const)("is refused by a clear error: %s", ([, text, reason]) =>
