@@ -32,12 +32,19 @@ const isKey = (bytes: Buffer, type: string): boolean => {
   return true
 }
 
+/** A name that an allowed_signers file has before the key. An option says less than full trust: it is never dropped. */
+const isName = (word: string): boolean =>
+  !/["=]|^@/u.test(word) &&
+  !word
+    .split(",")
+    .some((part) => /^(cert-authority|restrict|no-.*|(touch|verify)-required)$/u.test(part))
+
 /** `type key comment`, or with the names before it that an allowed_signers file has; no options. */
 const keyOf = (line: string): TrustedKey | undefined => {
   const [first = "", second = "", third = ""] = line.split(/\s+/u)
   const [type, key] = TYPE.test(first) ? [first, second] : [second, third]
   const isWritten = TYPE.test(type) && /^[A-Za-z0-9+/]+={0,2}$/u.test(key)
-  if (!isWritten || first === "cert-authority") return undefined
+  if (!isWritten || !(TYPE.test(first) || isName(first))) return undefined
   return isKey(Buffer.from(key, "base64"), type) ? { type, key } : undefined
 }
 

@@ -101,9 +101,13 @@ export const listen = Effect.fnUntraced(function* (
       }),
     )
   const answer = (request: IncomingMessage, response: ServerResponse, invite: () => void) => {
-    const reply = serve(request, invite)
-    if (Effect.isEffect(reply)) fork(later(reply, response))
-    else send(response, reply)
+    try {
+      const reply = serve(request, invite)
+      if (Effect.isEffect(reply)) fork(later(reply, response))
+      else send(response, reply)
+    } catch (crash) {
+      fork(later(Effect.die(crash), response))
+    }
   }
   const server = createServer({ ...bounds }, (request, response) =>
     answer(request, response, () => {}),

@@ -39,6 +39,16 @@ describe("trusted keys", () => {
     expect(said(values as unknown as Readonly<Record<string, string>>)).toEqual(expected)
   })
 
+  it.each([
+    'expiry-time="20250101"',
+    'namespaces="file"',
+    "cert-authority,ann@example.com",
+    "@revoked",
+    "restrict",
+  ])("refuse the option %s instead of trusting without it", (option) => {
+    expect(said({ a: `${option} ${first}` })).toBe("line 1 of its key a is no SSH public key")
+  })
+
   it("become lines that name no option of the Secret's", () => {
     const [key] = Result.getOrThrow(trustedKeys({ a: first }))
     expect(allowedSigners(key === undefined ? [] : [key])).toBe(

@@ -40,6 +40,11 @@ describe("the highest version in a range", () => {
     ["banana", "no range"],
     ["!=1.2.0", "no range"],
     [">=1.0.0 <", "no range"],
+    // As many conditions as a spec has room for, beside as many tags as a server likes to list.
+    [Array(8).fill("1.x").join(" || "), "v1.10.0"],
+    [Array(9).fill("1.x").join(" || "), "no range"],
+    [Array.from({ length: 16 }, (_, i) => `>0.${i}`).join(" "), "v2.0.0"],
+    [Array.from({ length: 17 }, (_, i) => `>0.${i}`).join(" "), "no range"],
   ])("%s: %s", (range, expected) => {
     expect(found(range)).toBe(expected)
   })

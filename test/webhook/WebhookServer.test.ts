@@ -2,6 +2,8 @@ import { createServer } from "node:net"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Metrics } from "../../src/metrics/Metrics.ts"
+import { Registry } from "../../src/metrics/registry.ts"
 import { gently, ignored } from "../../src/webhook/answer.ts"
 import { layer } from "../../src/webhook/WebhookServer.ts"
 import { freePort } from "../cluster/freePort.ts"
@@ -46,6 +48,21 @@ describe("probes", () => {
       taken.close()
     }),
   )
+})
+
+describe("a number that cannot be read", () => {
+  it.live("costs that answer, not the process", () => {
+    const registry = new Registry(0)
+    registry.collect(() => {
+      throw new Error("no such file")
+    })
+    return world(({ port }) =>
+      Effect.gen(function* () {
+        assert.match(yield* get(port, "/metrics"), /^500/u)
+        assert.strictEqual(yield* get(port, "/health"), "200 ok")
+      }),
+    ).pipe(Effect.provideService(Metrics, registry))
+  })
 })
 
 describe("trace headers of a stranger", () => {
