@@ -72,6 +72,7 @@ undeploy: need-kubectl ## Remove NOPEA and every GitRepository from the current 
 	@! kubectl get crd gitrepositories.nopea.false.systems >/dev/null 2>&1 || \
 	kubectl delete gitrepositories.nopea.false.systems --all --all-namespaces --timeout=180s
 	@kubectl delete --ignore-not-found -k deploy
+	@kubectl delete --ignore-not-found -k deploy/restricted
 
 clean: ## Remove what was built and installed
 	rm -rf dist node_modules coverage

@@ -128,7 +128,7 @@ export const SETTINGS = {
   mirrorMaxBytes: setting({
     env: "NOPEA_MIRROR_MAX_BYTES",
     fallback: "2Gi",
-    description: "a mirror larger than this is fetched anew",
+    description: "a mirror larger than this is fetched anew; if it still is, the sync fails",
     parse: bytes,
   }),
   watchSecrets: setting({

@@ -50,7 +50,7 @@ const Path = Schema.String.check(
 const Reference = Schema.Struct({
   tag: optional("Follow this tag.", ReferenceName),
   semver: optional(
-    "Follow the newest tag in this semantic version range, such as `1.x` or `>=1.2.0 <2.0.0`.",
+    "Follow the highest tag in this semantic version range, such as `1.x` or `>=1.2.0 <2.0.0`.",
     Schema.String.check(
       Schema.isPattern(/^[0-9A-Za-z.*^~<>=|!, +-]{1,256}$/u, {
         expected: "a semantic version range",
@@ -181,7 +181,7 @@ export const RepositorySpec = Schema.Struct({
     Flag,
   ),
   ignore: optional(
-    "Fields that are neither applied nor called drift.",
+    "Fields that Git gives once, at creation, and that are neither applied nor called drift from then on.",
     Schema.Array(Ignore).check(Schema.isMaxLength(100)),
   ),
   dependsOn: optional(

@@ -96,7 +96,7 @@ export const RepositoryStatus = Schema.Struct({
   phase: optionalKey(
     Phase.annotate({
       description:
-        "In one word: Pending (nothing synced yet), Syncing, Synced, Failed (all or a part), Drifted (somebody changed the cluster), Suspended.",
+        "In one word: Pending (nothing synced yet, waits for dependsOn, or a dry run would write), Syncing (also while wait awaits health), Synced, Failed (all or a part), Drifted (somebody changed the cluster), Suspended.",
     }),
   ),
   observedGeneration: number("The generation of the spec that this status is about."),
