@@ -39,14 +39,18 @@ export const answerOf = (
 export const unaskedIn = ({ route, before }: Journey): SyncError | undefined =>
   route.commit === "mirror" ? before?.unasked : undefined
 
-/** Nobody asked for it, or this very commit was verified for this very spec; a person's request looks again. */
+/**
+ * Nobody asked for it, or this very commit was verified for this very spec. A person's request looks again, and so does
+ * whoever asks Git after a refusal: only what is kept up meanwhile needs no second look.
+ */
 export const isVerified = (
-  { repository: { metadata, spec }, before, request }: Journey,
+  { repository: { metadata, spec }, before, request, route }: Journey,
   sha: string,
 ): boolean =>
   spec.verify === undefined ||
   (request.trigger.kind !== "syncNow" &&
     before?.commit.sha === sha &&
+    (route.commit === "mirror" || before.unasked === undefined) &&
     before.generation === (metadata.generation ?? 0))
 
 /** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */

@@ -385,6 +385,14 @@ describe("a sync", () => {
         const verified = world.git.callsOf("verify").length
         yield* sync(repository, "reconcile")
         assert.strictEqual(world.git.callsOf("verify").length, verified)
+        store(bob.public)
+        for (const trigger of ["syncNow", "poll", "webhook", "retry"] as const) {
+          yield* TestClock.adjust("1 minute")
+          assert.deepStrictEqual(told(yield* sync(repository, trigger)), [FAULTS.untrusted.code])
+        }
+        store(alice.public)
+        yield* TestClock.adjust("1 minute")
+        assert.isUndefined(Result.getOrThrow(yield* sync(repository, "poll")).unasked)
       }).pipe(Effect.provide(world.layer))
     },
   )
