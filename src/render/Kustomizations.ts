@@ -121,6 +121,8 @@ export const makeKustomizations = Effect.fnUntraced(function* (
       if (!round.leavesTree && round.unread.length === 0) return { round, tree }
       const parsed = yield* parsing.files(request, round.unread)
       for (const [at, file] of round.unread.entries()) scans.set(nameOf(file), parsed[at] as Parsed)
+      // A round may take long, and all of them come out of a cache.
+      yield* Effect.yieldNow
     }
   })
 

@@ -11,11 +11,13 @@ export type Target =
 const REMOTE = /[:?]|^[a-z][a-z0-9-]*@|^github\.com\//iu
 /** Control characters, and what is a separator elsewhere. */
 const UNCLEAR = /[\p{Cc}\\]|^$/u
+/** PATH_MAX: no system opens a longer one. */
+const LONGEST = 4_096
 
 /** `to`, as a kustomization in `folder` names it, relative to the repository's root; the root is `""`. */
 export const resolve = (folder: string, to: string): Target => {
   if (REMOTE.test(to)) return { fault: "remote" }
-  if (UNCLEAR.test(to)) return { fault: "unclear" }
+  if (to.length > LONGEST || UNCLEAR.test(to)) return { fault: "unclear" }
   if (to.startsWith("/")) return { fault: "absolute" }
   const parts = folder === "" ? [] : folder.split("/")
   for (const part of to.split("/")) {

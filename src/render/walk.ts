@@ -39,6 +39,8 @@ export const MAX_HEIGHT = 30
 /** How often kustomize loads a kustomization, one that is named twice twice. */
 export const MAX_LOADS = 5_000
 export const MAX_FILES = 10_000
+/** References that one walk follows: a kustomization that many folders share is walked in each. */
+export const MAX_FOLLOWS = 100_000
 const MAX_FAILURES = 100
 
 /** Of a folder: how deep what it names goes, and how much of it there is. */
@@ -57,6 +59,9 @@ interface State {
   readonly warnings: Array<Warning & { readonly file: string }>
   leavesTree: boolean
   sharesFiles: boolean
+  follows: number
+  /** Why the walk ended before it was through. */
+  excess: string | undefined
 }
 
 /** Where a reference stands. */
@@ -151,14 +156,23 @@ const follow = (state: State, from: From, reference: Reference): Size => {
   return complain(state, from, reference, FAULTS[why])
 }
 
+const excessOf = ({ follows, needed }: State, loads: number): string | undefined => {
+  if (loads > MAX_LOADS) return `it makes kustomize load more than ${MAX_LOADS} kustomizations`
+  if (needed.size > MAX_FILES) return `it needs more than ${MAX_FILES} files`
+  return follows > MAX_FOLLOWS ? `it names more than ${MAX_FOLLOWS} paths` : undefined
+}
+
 const followAll = (state: State, from: From, references: ReadonlyArray<Reference>): Size => {
   let [height, loads] = [1, 1]
   for (const reference of references) {
-    if (state.failures.length >= MAX_FAILURES) break
+    state.follows++
+    state.excess ??= excessOf(state, loads)
+    if (state.excess !== undefined || state.failures.length >= MAX_FAILURES) break
     const below = follow(state, from, reference)
     height = Math.max(height, below.height + 1)
     loads = Math.min(loads + below.loads, MAX_LOADS + 1)
   }
+  state.excess ??= excessOf(state, loads)
   return { height, loads }
 }
 
@@ -198,12 +212,6 @@ const enter = (state: State, folder: string, trail: ReadonlyArray<string>): Size
   return size
 }
 
-const excess = ({ height, loads }: Size, files: number): string | undefined => {
-  if (height > MAX_HEIGHT) return `its kustomizations are more than ${MAX_HEIGHT} deep`
-  if (loads > MAX_LOADS) return `it makes kustomize load more than ${MAX_LOADS} kustomizations`
-  return files > MAX_FILES ? `it needs ${files} files, more than ${MAX_FILES}` : undefined
-}
-
 /** One round: asks for what it could not see, until there is nothing more to ask for. */
 export const walk = (known: Known): Walk => {
   const state: State = {
@@ -215,13 +223,17 @@ export const walk = (known: Known): Walk => {
     warnings: [],
     leavesTree: false,
     sharesFiles: false,
+    follows: 0,
+    excess: undefined,
   }
-  const size = enter(state, known.root, [])
-  const reason = excess(size, state.needed.size)
+  const { height } = enter(state, known.root, [])
+  const deep =
+    height > MAX_HEIGHT ? `its kustomizations are more than ${MAX_HEIGHT} deep` : undefined
+  const reason = state.excess ?? deep
+  if (reason === undefined) return { ...state, unread: [...state.unread.values()] }
   const file = known.tree.kustomizations.get(known.root)?.[0]?.path ?? known.root
-  if (reason !== undefined) {
-    const fix = "split it over several GitRepositories"
-    state.failures.push(stalled("NOPEA-R033", reason, fix, { file }))
-  }
-  return { ...state, unread: [...state.unread.values()] }
+  const fix = "split it over several GitRepositories"
+  state.failures.push(stalled("NOPEA-R033", reason, fix, { file }))
+  // Nothing more is read for what is refused.
+  return { ...state, leavesTree: false, unread: [] }
 }

@@ -2,7 +2,7 @@ import { posix } from "node:path"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { isWithin, resolve, shown } from "../../src/render/reference.ts"
-import { MAX_HEIGHT } from "../../src/render/walk.ts"
+import { MAX_FOLLOWS, MAX_HEIGHT } from "../../src/render/walk.ts"
 import { type Modes, survey, type Texts } from "./kustomizing.ts"
 
 const KUSTOMIZATION = "app/kustomization.yaml"
@@ -356,6 +356,34 @@ describe("the walk through kustomizations", () => {
     expect(survey(layers).failures).toMatchObject([
       { code: "NOPEA-R033", reason: "it makes kustomize load more than 5000 kustomizations" },
     ])
+  })
+
+  const sharing = (folders: number, shared: string): Texts => ({
+    "x.yaml": "kind: X",
+    [KUSTOMIZATION]: `resources: [${Array.from({ length: folders }, (_, at) => `../b${at}`)}]`,
+    ...Object.fromEntries(
+      Array.from({ length: folders }, (_, at) => [`b${at}/kustomization.yaml`, shared]),
+    ),
+  })
+
+  it("stops where many folders share a kustomization that names much, and asks for no more", () => {
+    const shared = `resources: [${"../x.yaml,".repeat(4_000)} b.yaml, later]`
+    const most = Math.floor(MAX_FOLLOWS / 4_000)
+    const { failures, unread } = survey(sharing(most + 5, shared))
+    expect(failures.at(-1)).toMatchObject({
+      code: "NOPEA-R033",
+      reason: `it names more than ${MAX_FOLLOWS} paths`,
+      file: KUSTOMIZATION,
+    })
+    expect(failures.filter(({ code }) => code === "NOPEA-R033")).toHaveLength(1)
+    expect(unread).toEqual([])
+    const few = `resources: [${"../x.yaml,".repeat(3_000)}]`
+    expect(survey(sharing(most, few)).failures).toEqual([])
+  })
+
+  it("takes no path for one that no system opens", () => {
+    const text = `resources: [${"a/".repeat(40_000)}]`
+    expect(walked(text).failures).toMatchObject([{ code: "NOPEA-R028" }])
   })
 
   it("refuses more paths than anybody writes", () => {
