@@ -52,7 +52,7 @@ const SIMPLIFY = "simplify it, or split it over several GitRepositories"
 /** How kustomize ends where it has a reason. The runtime of Go ends otherwise, without memory in many ways. */
 const REFUSAL = 1
 
-const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReadonlySet<string> => {
+const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReturnType<typeof secretWords> => {
   const texts = [...needed].flatMap(({ entry, isSecret, text }) => {
     const content = Buffer.from(files.get(entry.path) ?? []).toString("utf8")
     const own = { text: content, isSecret }
@@ -65,7 +65,7 @@ const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReadonlySet<stri
 const failureOf = (
   built: Built,
   { maxFileBytes, timeout, kustomize }: Options,
-  secrets: () => ReadonlySet<string>,
+  secrets: () => ReturnType<typeof secretWords>,
 ): Parsed => {
   const { how, code, stderr, folder } = built
   if (how === "late") {

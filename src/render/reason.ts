@@ -6,20 +6,22 @@ const TAIL = 350
 /** Shorter pieces say nothing, and stand everywhere. */
 const LEAST = 4
 const MOST_WORDS = 100_000
-const BREAK = /[\s"'`{}[\],:=()]+/u
+const WORD = /[^\s"'`{}[\],:=()]+/gu
 /** What these keys of a manifest hold is what messages are about. */
 const NAMES = /^[\s-]*["']?(?:apiVersion|kind|name|namespace|path|op|type)["']?\s*:/u
 const MAY_HOLD_SECRETS = /\bSecret\b|\bsops\b/u
 
 const ascii = (text: string): string => text.replace(/[^\x20-\x7e…]+/gu, " ")
 
-/** The words of a file that must not be read in a message. */
-const wordsOf = (text: string): ReadonlyArray<string> =>
-  text
-    .split("\n")
-    .filter((line) => !NAMES.test(line))
-    .flatMap((line) => line.replace(/^[\s-]*[\w.-]+\s*[:=]/u, "").split(BREAK))
-    .filter((word) => word.length >= LEAST)
+/** The words of a file that must not be read in a message, one at a time: a file may be one long line of them. */
+function* wordsOf(text: string): Generator<string> {
+  for (const [line] of text.matchAll(/[^\n]+/gu)) {
+    if (NAMES.test(line)) continue
+    for (const [word] of line.replace(/^[\s-]*[\w.-]+\s*[:=]/u, "").matchAll(WORD)) {
+      if (word.length >= LEAST) yield word
+    }
+  }
+}
 
 interface Generated {
   readonly secretGenerator?: ReadonlyArray<{ readonly literals?: ReadonlyArray<string> }>
@@ -41,12 +43,15 @@ interface Source {
   readonly isSecret: boolean
 }
 
-/** Files that a Secret may be made of; every one of them counts where `isSecret` says so. */
-export const secretWords = (texts: ReadonlyArray<Source>): ReadonlySet<string> => {
+/** Files that a Secret may be made of; every one of them counts where `isSecret` says so. `undefined`: too many words. */
+export const secretWords = (texts: Iterable<Source>): ReadonlySet<string> | undefined => {
   const found = new Set<string>()
   for (const { text, isSecret } of texts) {
     if (!isSecret && !MAY_HOLD_SECRETS.test(text)) continue
-    for (const word of wordsOf(text)) if (found.size < MOST_WORDS) found.add(word)
+    for (const word of wordsOf(text)) {
+      found.add(word)
+      if (found.size > MOST_WORDS) return undefined
+    }
   }
   return found
 }
@@ -60,7 +65,13 @@ const hide = (text: string, secrets: ReadonlySet<string>): string =>
 const bound = (text: string): string =>
   text.length <= HEAD + TAIL ? text : `${text.slice(0, HEAD)} … ${text.slice(-TAIL)}`
 
-export const reasonOf = (said: string, folder: string, secrets: ReadonlySet<string>): string => {
+/** `secrets`: the words to hide, `undefined` where they are not known. */
+export const reasonOf = (
+  said: string,
+  folder: string,
+  secrets: ReadonlySet<string> | undefined,
+): string => {
+  if (secrets === undefined) return "its reason may quote a Secret, and is not shown"
   const lines = said.split("\n").filter((line) => !line.startsWith("# Warning:"))
   const plain = lines
     .join("\n")

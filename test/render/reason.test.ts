@@ -37,7 +37,22 @@ describe("what kustomize says", () => {
       secretGenerator: [{ name: "x", literals: ["user=admin1", "key=hunter2"] }],
       patches: [{ patch: "kind: Secret\ndata:\n  a: Zm9vYmFy\n" }, { path: "p.yaml" }],
     })
-    expect([...secretWords(embedded(text))].toSorted()).toEqual(["Zm9vYmFy", "admin1", "hunter2"])
+    expect([...(secretWords(embedded(text)) ?? [])].toSorted()).toEqual([
+      "Zm9vYmFy",
+      "admin1",
+      "hunter2",
+    ])
+  })
+
+  it("is not shown where there are more words to hide than can be kept", () => {
+    const words = (count: number) => Array.from({ length: count }, (_, at) => `word${at}`).join(" ")
+    const known = secretWords([{ text: words(100_000), isSecret: true }])
+    expect(reasonOf("bad word99999", FOLDER, known)).toBe("bad …")
+    const unknown = secretWords([{ text: words(100_001), isSecret: true }])
+    expect(unknown).toBeUndefined()
+    expect(reasonOf("bad word100000", FOLDER, unknown)).toBe(
+      "its reason may quote a Secret, and is not shown",
+    )
   })
 
   it("has its advice apart, each once", () => {
