@@ -13,6 +13,7 @@ import {
 } from "node:fs/promises"
 import { delimiter, dirname, isAbsolute, join, resolve } from "node:path"
 import { Clock, Duration, Effect, Option, type Scope } from "effect"
+import { MOST_SAID } from "./reason.ts"
 
 export interface KustomizeOptions {
   /** A program's name, sought on PATH and beside this file, or a path with a `/`. */
@@ -50,7 +51,6 @@ const unstarted = (why: string): Built => ({
   folder: "",
 })
 
-const TAIL = 65_536
 const LAST_WAIT = "2 seconds"
 /** What a killed controller left behind. */
 const STALE = Duration.toMillis(Duration.hours(1))
@@ -119,7 +119,7 @@ const start = (
     ?.setEncoding("utf8")
     .on("error", () => {})
     .on("data", (text: string) => {
-      said = (said + text).slice(-TAIL)
+      said = (said + text).slice(-MOST_SAID)
     })
   child.once("error", ({ code }: NodeJS.ErrnoException) =>
     end("unstarted", -1, code ?? "no process"),

@@ -5,6 +5,8 @@ const HEAD = 250
 const TAIL = 350
 /** Shorter pieces say nothing, and stand everywhere. */
 const LEAST = 4
+/** What is kept of kustomize's words: of more the beginning is lost, and with it what the rest quotes. */
+export const MOST_SAID = 65_536
 const MOST_WORDS = 100_000
 const WORD = /[^\s"'`{}[\],:=()]+/gu
 /** What these keys of a manifest hold is what messages are about. */
@@ -72,12 +74,16 @@ export const reasonOf = (
   secrets: ReadonlySet<string> | undefined,
 ): string => {
   if (secrets === undefined) return "its reason may quote a Secret, and is not shown"
+  if (said.length >= MOST_SAID) return "its reason is too long to be shown"
   const lines = said.split("\n").filter((line) => !line.startsWith("# Warning:"))
   const plain = lines
     .join("\n")
     .replaceAll(`${folder}/`, "")
     .replaceAll(folder, ".")
     .replace(/^Error: /u, "")
+    // Whole patches are quoted, and whole configurations of their transformer.
+    .replace(/\[patch: "(?:[^"\\]|\\.)*"\]/gsu, "[patch: …]")
+    .replace(/(can't be set at the same time|must specify one of patch and path in).*$/su, "$1")
     // YAML's reader quotes the beginnings of values.
     .replace(/`[^`]*`/gu, "`…`")
     // Go prints the bytes of a line as numbers.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { embedded, reasonOf, secretWords, warningsIn } from "../../src/render/reason.ts"
+import { embedded, MOST_SAID, reasonOf, secretWords, warningsIn } from "../../src/render/reason.ts"
 
 const FOLDER = "/data/kustomize/build-aB3"
 const none: ReadonlySet<string> = new Set()
@@ -42,6 +42,32 @@ describe("what kustomize says", () => {
       "admin1",
       "hunter2",
     ])
+  })
+
+  it.each([
+    [
+      'must specify a target for JSON patch [patch: "- op: add\\n  value: \\"hunter2\\" ]\\n"]',
+      "must specify a target for JSON patch [patch: …]",
+    ],
+    [
+      'unable to parse SM or JSON patch from [patch: "a: [hunter2\\n"] : yaml: line 1',
+      "unable to parse SM or JSON patch from [patch: …] : yaml: line 1",
+    ],
+    [
+      "patch and path can't be set at the same time\npatch: hunter2\npath: x.yaml\n",
+      "patch and path can't be set at the same time",
+    ],
+    [
+      "must specify one of patch and path in options:\n  hunter2: true\n",
+      "must specify one of patch and path in",
+    ],
+  ])("quotes no patch: %s", (said, shows) => {
+    expect(reasonOf(`Error: ${said}`, FOLDER, none)).toBe(shows)
+  })
+
+  it("is not shown where its beginning, which may open a quoted patch, is lost", () => {
+    const said = `Error: bad [patch: "${"hunter2 ".repeat(10_000)}"]`.slice(-MOST_SAID)
+    expect(reasonOf(said, FOLDER, none)).toBe("its reason is too long to be shown")
   })
 
   it("is not shown where there are more words to hide than can be kept", () => {
