@@ -53,10 +53,11 @@ const SIMPLIFY = "simplify it, or split it over several GitRepositories"
 const REFUSAL = 1
 
 const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReturnType<typeof secretWords> => {
-  const texts = [...needed].flatMap(({ entry, isSecret, text }) => {
+  const texts = [...needed].flatMap(({ entry, as, isSecret, text }) => {
     const content = Buffer.from(files.get(entry.path) ?? []).toString("utf8")
     const own = { text: content, isSecret }
-    return text === undefined || !text.startsWith("{") ? [own] : [own, ...embedded(text)]
+    // What refuses a kustomization leaves it empty; plugins may be several documents.
+    return as === "kustomization" && text ? [own, ...embedded(text)] : [own]
   })
   return secretWords(texts)
 }

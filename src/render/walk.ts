@@ -16,6 +16,7 @@ export interface Known {
 /** A file that kustomize gets; `text` in place of the blob's content where it was scanned. */
 export interface Needed {
   readonly entry: TreeEntry
+  readonly as: "blob" | "kustomization" | "plugin"
   readonly text?: string
   /** A Secret is made of it. */
   readonly isSecret: boolean
@@ -107,20 +108,38 @@ const complain = (state: State, { file }: From, { field, to, line }: Reference, 
   return NOTHING
 }
 
+const KINDS = { blob: "plain file", kustomization: "kustomization", plugin: "plugin" } as const
+
+/** One file has one text: kustomize must not read as one kind what was looked at as another. */
+const need = (state: State, needed: Needed): void => {
+  const { path } = needed.entry
+  const before = state.needed.get(path)
+  if (before !== undefined && before.as !== needed.as) {
+    const reason = `it is named as a ${KINDS[before.as]} and as a ${KINDS[needed.as]}`
+    const fix = "give each use a file of its own"
+    state.failures.push(stalled("NOPEA-R028", reason, fix, { file: path }))
+    return
+  }
+  const isSecret = before?.isSecret === true || needed.isSecret
+  state.needed.set(path, { ...needed, isSecret })
+}
+
 const take = (state: State, from: From, reference: Reference, entry: TreeEntry): Size => {
   if (!isWithin(entry.path, from.folder)) state.sharesFiles = true
-  const before = state.needed.get(entry.path)
-  const isSecret = before?.isSecret === true || reference.field.startsWith("secretGenerator")
+  const isSecret = reference.field.startsWith("secretGenerator")
   if (reference.wants !== "plugin") {
-    state.needed.set(entry.path, { ...before, entry, isSecret })
+    need(state, { entry, as: "blob", isSecret })
     return NOTHING
   }
   const parsed = state.known.scan(entry, "plugin")
-  if (parsed === undefined) state.unread.set(entry.path, { entry, format: "plugin" })
-  else if (before?.text === undefined) {
-    state.needed.set(entry.path, { entry, text: parsed.scanned?.text ?? "", isSecret })
-    for (const failure of parsed.failures) state.failures.push({ ...failure, file: entry.path })
+  if (parsed === undefined) {
+    state.unread.set(`plugin:${entry.path}`, { entry, format: "plugin" })
+    return NOTHING
   }
+  const isNew = !state.needed.has(entry.path)
+  need(state, { entry, as: "plugin", text: parsed.scanned?.text ?? "", isSecret })
+  const failures = isNew ? parsed.failures : []
+  for (const failure of failures) state.failures.push({ ...failure, file: entry.path })
   return NOTHING
 }
 
@@ -195,11 +214,12 @@ const scanFolder = (state: State, folder: string, trail: ReadonlyArray<string>):
   }
   const parsed = state.known.scan(entry, "kustomization")
   if (parsed === undefined) {
-    state.unread.set(entry.path, { entry, format: "kustomization" })
+    state.unread.set(`kustomization:${entry.path}`, { entry, format: "kustomization" })
     return NOTHING
   }
   const file = entry.path
-  state.needed.set(file, { entry, text: parsed.scanned?.text ?? "", isSecret: false })
+  const text = parsed.scanned?.text ?? ""
+  need(state, { entry, as: "kustomization", text, isSecret: false })
   for (const failure of parsed.failures) state.failures.push({ ...failure, file })
   for (const warning of parsed.warnings) state.warnings.push({ ...warning, file })
   const from = { file, folder, trail: [...trail, folder] }

@@ -313,6 +313,41 @@ describe("the walk through kustomizations", () => {
     })
   })
 
+  const one = "apiVersion: builtin\nkind: LabelTransformer\nmetadata: {name: x}\n"
+  const exec = "apiVersion: x/v1\nkind: Kustomization\nmetadata: {name: z}\nresources: []\n"
+  it.each([
+    [
+      "a kustomization, then a plugin",
+      "resources: [sub]\ntransformers: [sub/kustomization.yaml]",
+      exec,
+    ],
+    [
+      "a plugin, then a kustomization",
+      "generators: [sub/kustomization.yaml]\nresources: [sub]",
+      exec,
+    ],
+    ["a plain file, then a plugin", "crds: [label.yaml]\ntransformers: [label.yaml]", one],
+    [
+      "a plugin, then a plain file",
+      "transformers: [label.yaml]\nvalidators: []\ncrds: [label.yaml]",
+      one,
+    ],
+    [
+      "a kustomization, then a plain file",
+      "resources: [sub]\ncrds: [sub/kustomization.yaml]",
+      exec,
+    ],
+    [
+      "a plain file, then a kustomization",
+      "crds: [sub/kustomization.yaml]\nresources: [sub]",
+      exec,
+    ],
+  ])("refuses one file as %s", (_, text, sub) => {
+    const { failures } = walked(text, { "app/sub/kustomization.yaml": sub })
+    expect(failures.map(({ code }) => code)).toContain("NOPEA-R028")
+    expect(failures.at(-1)?.reason).toMatch(/^it is named as a .* and as a /u)
+  })
+
   it("knows what a Secret is made of, and whether files lie outside their kustomization", () => {
     const secret = walked("secretGenerator: [{name: x, files: [a.txt]}]")
     expect(secret.needed.get("app/a.txt")?.isSecret).toBe(true)
