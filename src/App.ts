@@ -62,8 +62,7 @@ const KUSTOMIZE_MEMORY_MB = 256
 const dataDirOf = ({ dataDir }: Config): string =>
   dataDir === "" ? join(tmpdir(), "nopea") : resolve(dataDir)
 
-/** Rendering alone: what `nopea render` needs. */
-export const renderLayer = (config: Config): Layer.Layer<Render> =>
+const renderLayer = (config: Config): Layer.Layer<Render> =>
   RenderPool.layer({
     threads: THREADS,
     timeout: config.renderTimeout,
@@ -95,15 +94,22 @@ export const connect: Connect = (access) =>
     ),
   )
 
+/** A data directory that goes with the command: nobody else writes to it, or is there to sweep it. */
+const ownDir = Effect.acquireRelease(
+  Effect.promise(() => mkdtemp(join(tmpdir(), "nopea-cli-"))),
+  (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true })),
+)
+
+/** Rendering alone: what `nopea render` needs. */
+export const localRender = (config: Config): Layer.Layer<Render> =>
+  Layer.unwrap(Effect.map(ownDir, (dataDir) => renderLayer({ ...config, dataDir })))
+
 /** Reads Git as the controller does, into a folder that goes with the command. */
 export const toolsLayer: Tools = (kube) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const settings = yield* Effect.fromResult(decodeConfig({}, process.env))
-      const dataDir = yield* Effect.acquireRelease(
-        Effect.promise(() => mkdtemp(join(tmpdir(), "nopea-diff-"))),
-        (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true })),
-      )
+      const dataDir = yield* ownDir
       const config = { ...settings, dataDir }
       const credentials = Credentials.layer.pipe(Layer.provide(Layer.succeed(Kube, kube)))
       return Layer.mergeAll(

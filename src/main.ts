@@ -14,7 +14,7 @@ const app = Effect.promise(() => import("./App.ts"))
 
 cli({
   controller: (config) => Effect.flatMap(app, ({ controller }) => controller(config)),
-  render: (config) => Layer.unwrap(Effect.map(app, ({ renderLayer }) => renderLayer(config))),
+  render: (config) => Layer.unwrap(Effect.map(app, ({ localRender }) => localRender(config))),
   tools: (kube) => Layer.unwrap(Effect.map(app, ({ toolsLayer }) => toolsLayer(kube))),
   connect: (access) => Effect.flatMap(app, ({ connect }) => connect(access)),
 }).pipe(

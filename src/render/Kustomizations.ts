@@ -25,7 +25,7 @@ import { type Known, type Needed, type Walk, walk } from "./walk.ts"
 export interface KustomizeOptions {
   /** A program's name, sought on PATH and beside this file, or a path with a `/`. */
   readonly program: string
-  /** Where folders for single runs are made; whatever lies in it is ours. */
+  /** Where folders for single runs are made. */
   readonly folder: string
   /** Most processes at a time. */
   readonly processes: number

@@ -18,7 +18,7 @@ import { MOST_SAID } from "./reason.ts"
 export interface KustomizeOptions {
   /** A program's name, sought on PATH and beside this file, or a path with a `/`. */
   readonly program: string
-  /** Where the folders are made; whatever lies in it is ours. */
+  /** Where the folders are made. */
   readonly folder: string
   readonly timeout: Duration.Input
   readonly maxOutputBytes: number
@@ -51,6 +51,8 @@ const unstarted = (why: string): Built => ({
   folder: "",
 })
 
+/** Of the folders' names: nothing else is ours to delete. */
+const PREFIX = "build-"
 const LAST_WAIT = "2 seconds"
 /** What a killed controller left behind. */
 const STALE = Duration.toMillis(Duration.hours(1))
@@ -176,7 +178,8 @@ const onSystem = <A>(run: () => Promise<A>): Effect.Effect<A, Built> =>
 
 const sweep = async (parent: string, now: number): Promise<void> => {
   await mkdir(parent, { recursive: true, mode: 0o700 })
-  for (const name of await readdir(parent)) {
+  const names = await readdir(parent)
+  for (const name of names.filter((each) => each.startsWith(PREFIX))) {
     const { mtimeMs } = await stat(join(parent, name))
     if (now - mtimeMs > STALE) await rm(join(parent, name), { recursive: true, force: true })
   }
@@ -184,7 +187,7 @@ const sweep = async (parent: string, now: number): Promise<void> => {
 
 const makeFolder = async (parent: string): Promise<string> => {
   await mkdir(parent, { recursive: true, mode: 0o700 })
-  return realpath(await mkdtemp(join(parent, "build-")))
+  return realpath(await mkdtemp(join(parent, PREFIX)))
 }
 
 /** Absolute path of the program, if there is one. */

@@ -433,11 +433,12 @@ describe("the folder of a build", () => {
 
   it("that a killed controller left behind goes with a later build", async () => {
     const { render, left, folder } = await bench()
-    for (const name of ["build-old", "build-new"])
+    for (const name of ["build-old", "build-new", "not-ours"])
       await mkdir(join(folder, name), { recursive: true })
-    await utimes(join(folder, "build-old"), new Date(0), new Date(0))
+    for (const name of ["build-old", "not-ours"])
+      await utimes(join(folder, name), new Date(0), new Date(0))
     await render(SHOP)
-    expect(left()).toEqual(["build-new"])
+    expect(left().toSorted()).toEqual(["build-new", "not-ours"])
   })
 
   it("has no Git LFS pointers: they are named", async () => {
