@@ -6,6 +6,7 @@ import { parseJson } from "../plan/json.ts"
 import { applyStages } from "../plan/order.ts"
 import { Render } from "../render/Render.ts"
 import { readLocalTree } from "./LocalTree.ts"
+import { plain } from "./words.ts"
 import { yamlOf } from "./yaml.ts"
 
 export interface RenderedText {
@@ -26,7 +27,7 @@ const place = ({ file, document, line }: Failure): string =>
     .join(", ")
 
 const errorLine = (failure: Failure): string =>
-  `error: ${failure.code} ${place(failure)}: ${failure.reason}\n  fix: ${failure.fix}`
+  `error: ${failure.code} ${plain(place(failure))}: ${plain(failure.reason)}\n  fix: ${plain(failure.fix)}`
 
 const asYaml = ({ json }: DesiredObject): string => yamlOf(parseJson(json))
 
@@ -54,7 +55,7 @@ export const renderDirectory = Effect.fn("cli.render")(function* (
   const text = printed(objects, output)
   const isEmpty = rendered.objects.length === 0 && rendered.failures.length === 0
   const nothing = isEmpty ? [`${directory} has no objects`] : []
-  const warnings = [...rendered.warnings, ...nothing].map((warning) => `warning: ${warning}`)
+  const warnings = [...rendered.warnings, ...nothing].map((warning) => `warning: ${plain(warning)}`)
   return {
     text,
     messages: [...warnings, ...rendered.failures.map(errorLine)],
