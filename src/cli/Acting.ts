@@ -7,7 +7,7 @@ import { syncedText } from "./lists.ts"
 import { statusText } from "./statusText.ts"
 import { EXIT, type Told } from "./told.ts"
 import { heldPrune, isSuspended, short, type View } from "./view.ts"
-import { span } from "./words.ts"
+import { plain, span } from "./words.ts"
 
 const LOOK_EVERY = 300
 
@@ -21,9 +21,26 @@ export interface SyncOptions {
 const target = ({ namespace, name }: Pick<View, "namespace" | "name">): string =>
   `${namespace}/${name}`
 
+interface Asked {
+  readonly token: string
+  /** The request that was handled last before ours: its time may come from a clock that is ahead. */
+  readonly before: string | undefined
+}
+
 /** A later request of somebody else is answered by a sync that answers ours too. */
-const isHandled = ({ status: { lastHandledReconcileAt: handled } }: View, token: string): boolean =>
-  handled === token || Date.parse(handled ?? "") >= Date.parse(token)
+export const isHandled = ({ status }: View, { token, before }: Asked): boolean => {
+  const { lastHandledReconcileAt: handled, phase } = status
+  // With spec.wait the request is handled when all is applied, and the sync still runs.
+  if (phase === "Syncing") return false
+  return handled === token || (handled !== before && Date.parse(handled ?? "") >= Date.parse(token))
+}
+
+/** What the sync came to where it is not ready. */
+export const unready = (view: View): string => {
+  const { reason, message } = conditionOf(view.status, "Ready") ?? {}
+  if (reason !== "DependencyNotReady") return "the sync failed"
+  return `the sync waits: ${plain(message ?? "")}`
+}
 
 /** One line on a terminal's stderr that is written over, and nothing where nobody looks. */
 const progress = (text: string): Effect.Effect<void> =>
@@ -34,13 +51,13 @@ const progress = (text: string): Effect.Effect<void> =>
 const awaitSync = (
   here: Here,
   { name, timeout }: SyncOptions,
-  token: string,
+  asked: Asked,
 ): Effect.Effect<View, Told> =>
   Effect.gen(function* () {
     const start = yield* now
     while (true) {
       const view = yield* repository(here, name)
-      if (isHandled(view, token)) return view
+      if (isHandled(view, asked)) return view
       const elapsed = (yield* now) - start
       if (elapsed >= timeout) return yield* Effect.fail(late(view, timeout))
       const phase = view.status.phase === "Syncing" ? "a sync runs" : "waiting for the controller"
@@ -72,10 +89,13 @@ export const sync = (here: Here, options: SyncOptions): Effect.Effect<string, To
     const annotations = { [ANNOTATION_RECONCILE]: token }
     yield* change(here, options.name, { metadata: { annotations } })
     if (!options.wait) return `${target(before)}: a sync is asked for`
-    const view = yield* awaitSync(here, options, token)
+    const view = yield* awaitSync(here, options, {
+      token,
+      before: before.status.lastHandledReconcileAt,
+    })
     if (isReady(view)) return syncedText(view, token)
     const text = statusText(view, { now: yield* now, paint: paintFor(process.stderr) })
-    return yield* Effect.fail({ message: `the sync failed\n\n${text}`, exit: EXIT.no })
+    return yield* Effect.fail({ message: `${unready(view)}\n\n${text}`, exit: EXIT.no })
   })
 
 /** `nopea suspend NAME`, `nopea resume NAME`. */
