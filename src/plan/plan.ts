@@ -72,7 +72,8 @@ const possibleKeys = (ref: ObjectRef, { policy, owner }: Rules): ReadonlyArray<O
   formatRef({ ...ref, namespace: policy.targetNamespace ?? owner.namespace }),
 ]
 
-const claimedKeys = ({ wants, unplaced }: Placed, rules: Rules): ReadonlySet<ObjectKey> =>
+/** Every identity that a desired object has, or may come to have. */
+export const claimedKeys = ({ wants, unplaced }: Placed, rules: Rules): ReadonlySet<ObjectKey> =>
   new Set([...wants.keys(), ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
 
 const pruneOf = (input: PlanInput, desired: ReadonlySet<ObjectKey>): PruneSet => {

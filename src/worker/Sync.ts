@@ -1,5 +1,5 @@
 /** The spine: git -> render -> plan -> apply. It gathers and hands on; it never decides. */
-import { Cause, Clock, Duration, Effect, Layer } from "effect"
+import { Cause, Clock, Duration, Effect, Layer, Result } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
@@ -36,6 +36,7 @@ import { syncPushed } from "./Pushed.ts"
 import { type Route, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
+import { makeWaiting } from "./Waiting.ts"
 
 /** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
 const ASKING = Duration.seconds(5)
@@ -55,6 +56,7 @@ const make = (identityRules: IdentityRules) =>
     const reporter = yield* Reporter
     const credentials = yield* Credentials
     const look = yield* makeLook
+    const declareWaiting = yield* makeWaiting
     const kept = makeKept()
 
     const ask = Effect.fnUntraced(function* ({ source, repository }: Journey) {
@@ -164,12 +166,16 @@ const make = (identityRules: IdentityRules) =>
     })
 
     /** Each new commit, and each new spec, waits until what it depends on is ready. */
-    const gate = (journey: Journey, commit: Commit) =>
-      Effect.flatMap(statusOf(journey), (status) =>
-        Effect.fromResult(
-          dependencies.check(journey.repository, wantedOf(journey, status, commit)),
-        ),
-      )
+    const gate = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
+      const { repository, request } = journey
+      const wanted = wantedOf(journey, yield* statusOf(journey), commit)
+      const answer = dependencies.check(repository, wanted)
+      if (Result.isSuccess(answer)) return
+      const isNewest = request.trigger.kind !== "drift" && unaskedIn(journey) === undefined
+      if (isNewest && !repository.spec.dryRun)
+        yield* declareWaiting(journey, yield* renderCommit(journey, commit))
+      return yield* Effect.fail(answer.failure)
+    })
 
     const isSettled = ({ route, before, repository }: Journey, commit: Commit): boolean =>
       route.mayEndEarly &&

@@ -127,6 +127,35 @@ describe("a repository that depends on others", () => {
     await synced(here, "mono-apps", second)
   })
 
+  it.each([
+    ["to who waits for the other", "infra", "apps"],
+    ["to whom it waits for", "apps", "infra"],
+  ])("of one monorepo may hand an object over %s", async (_, from, to) => {
+    explainFailure(here)
+    const name = (what: string) => `move-${from}-${what}`
+    const mono = await here.git.createRepo(name("mono"))
+    const moved = configMap(name("x"), "1")
+    const first = await mono.commit({
+      "infra/a.yaml": configMap(name("infra-a"), "1"),
+      "apps/a.yaml": configMap(name("apps-a"), "1"),
+      [`${from}/x.yaml`]: moved,
+    })
+    const dependsOn = [name("infra")]
+    await here.api.apply(gitRepository(here, name("infra"), mono.url, { path: "infra" }))
+    await here.api.apply(gitRepository(here, name("apps"), mono.url, { path: "apps", dependsOn }))
+    await synced(here, name("apps"), first)
+    const key = configMapKey(here.namespace, name("x"))
+    const { uid } = (await here.api.get(key)).metadata
+    const second = await mono.commit({ [`${from}/x.yaml`]: null, [`${to}/x.yaml`]: moved })
+    await requestSync(here, name("infra"))
+    await requestSync(here, name("apps"))
+    await synced(here, name("infra"), second)
+    await synced(here, name("apps"), second)
+    const { metadata } = await here.api.get(key)
+    assert.strictEqual(metadata.uid, uid)
+    assert.strictEqual(metadata.labels["nopea.io/repository"], name(to))
+  })
+
   it("says how healthy a dependency is", async () => {
     explainFailure(here)
     const [base, app] = [await repo("known"), await repo("knower")]
