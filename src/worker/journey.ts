@@ -100,30 +100,33 @@ const WHOLE: ReadonlySet<string> = new Set([
   "False HealthCheckFailed",
 ])
 
-/** This spec of this commit was applied whole: what is absent now, somebody deleted. */
-export const isApplied = (
+const isWhole = (
   { metadata }: GitRepository,
-  status: RepositoryStatus | undefined,
-  commit: Commit,
+  { conditions = [] }: RepositoryStatus = {},
 ): boolean =>
-  status?.lastSyncedCommit === commit.sha &&
-  (status.conditions ?? []).some(
+  conditions.some(
     ({ type, status: is, reason, observedGeneration }) =>
       type === "Ready" &&
       WHOLE.has(`${is} ${reason}`) &&
       observedGeneration === metadata.generation,
   )
 
+/** This spec of this commit was applied whole: what is absent now, somebody deleted. */
+export const isApplied = (
+  repository: GitRepository,
+  status: RepositoryStatus | undefined,
+  commit: Commit,
+): boolean => status?.lastSyncedCommit === commit.sha && isWhole(repository, status)
+
 /** The commit that this very spec brought whole, where its policy may have left what somebody deleted of it. */
 export const appliedWhole = (
-  { metadata, spec }: GitRepository,
+  repository: GitRepository,
   status: RepositoryStatus | undefined,
 ): string | undefined => {
-  const { healPolicy, conflictPolicy, healGracePeriod } = spec
+  const { healPolicy, conflictPolicy, healGracePeriod } = repository.spec
   const leaves = healPolicy !== "auto" || conflictPolicy === "live"
   const waits = Duration.toMillis(healGracePeriod) > 0
-  const isOfSpec = status?.observedGeneration === metadata.generation
-  return isOfSpec && (leaves || waits) ? status?.lastSyncedCommit : undefined
+  return (leaves || waits) && isWhole(repository, status) ? status?.lastSyncedCommit : undefined
 }
 
 /** What is asked of those that a repository depends on. A commit that was worked on once has been let in. */

@@ -14,6 +14,17 @@ const configMap = (name: string) =>
   `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}}\ndata: {value: x}\n`
 const CONFIG_MAP = resourceType("v1", "ConfigMap")
 
+/** What a status says after a sync of the spec as it is; `lastSyncedCommit` may be of an earlier one. */
+const applied = (
+  lastSyncedCommit: string,
+  status: "True" | "False",
+  reason: string,
+): RepositoryStatus => {
+  const told = { message: "", lastTransitionTime: "2026-11-20T10:00:00Z" }
+  const ready = { ...told, type: "Ready" as const, status, reason, observedGeneration: 1 }
+  return { lastSyncedCommit, observedGeneration: 1, conditions: [ready] }
+}
+
 /** Two ConfigMaps, applied; the first of them was deleted since. */
 const given = Effect.fnUntraced(function* (world: ReturnType<typeof syncs>, spec: object) {
   const kube = yield* KubeMemory
@@ -113,7 +124,7 @@ describe("after a restart", () => {
         const lastSyncedCommit = (yield* cache.commits.get("apps/web"))?.commit.sha ?? ""
         yield* cache.drop("apps/web")
         git.commit({ "b.yaml": null, "c.yaml": configMap("c") })
-        const status = { lastSyncedCommit, observedGeneration: 1 }
+        const status = applied(lastSyncedCommit, "True", "Succeeded")
         const restarted: GitRepository = { ...repository, status }
         const found = yield* sync(restarted, "startup")
         assert.includeMembers(
@@ -123,8 +134,8 @@ describe("after a restart", () => {
         assert.isUndefined(find())
         assert.include(told(yield* sync(restarted, "reconcile")), "held ConfigMap/apps/a")
         yield* cache.drop("apps/web")
-        const other = { ...status, observedGeneration: 0 }
-        const respecced = { ...repository, status: other }
+        const failed = applied(lastSyncedCommit, "False", "GitFailed")
+        const respecced = { ...repository, status: failed }
         assert.include(told(yield* sync(respecced, "startup")), "created ConfigMap/apps/a")
       }).pipe(Effect.provide(world.layer))
     },
