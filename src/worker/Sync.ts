@@ -208,13 +208,12 @@ const make = (identityRules: IdentityRules) =>
         Effect.tap((found) => verify(journey, found)),
         Effect.onError((cause) => markUnasked(journey, cause)),
       )
-      yield* gate(journey, commit)
-      if (!isSettled(journey, commit)) return yield* work(journey, commit)
-      if (before?.unasked !== undefined) {
+      if (!isFromMirror(route) && before?.unasked !== undefined) {
         const { unasked: _, ...answered } = before
         yield* cache.commits.set(key, answered)
       }
-      return untouched(commit)
+      yield* gate(journey, commit)
+      return isSettled(journey, commit) ? untouched(commit) : yield* work(journey, commit)
     }, Effect.scoped)
 
     /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */

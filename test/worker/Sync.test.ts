@@ -3,6 +3,7 @@ import { Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
 import { Claims } from "../../src/cache/Claims.ts"
+import { Dependencies } from "../../src/cache/Dependencies.ts"
 import { elapsedMillis } from "../../src/domain/Elapsed.ts"
 import { decodeRepository, type GitRepository } from "../../src/domain/repository.ts"
 import { FAULTS } from "../../src/git/failure.ts"
@@ -222,6 +223,29 @@ describe("a sync", () => {
       assert.deepStrictEqual(told(yield* sync(repository, "retry")), [
         "configured ConfigMap/apps/a",
       ])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("that is told to wait by an answer of the Git server knows that answer", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository } = yield* given(world, "waiting", { dependsOn: ["base"] })
+      const dependencies = yield* Dependencies
+      const claims = yield* Claims
+      const cache = yield* Cache
+      git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+      yield* sync(repository, "startup")
+      dependencies.register(repository, () => {})
+      claims.register(repository, () => {})
+      git.commit({ "a.yaml": null, "b.yaml": configMap("b") })
+      git.fail({ kind: "error", fault: "unreachable" }, 1)
+      yield* TestClock.adjust("1 minute")
+      assert.match(told(yield* sync(repository, "poll"))[0] ?? "", /^NOPEA-G/u)
+      assert.deepStrictEqual(told(yield* sync(repository, "poll")), ["NOPEA-C050"])
+      assert.isUndefined((yield* cache.commits.get("apps/waiting"))?.unasked)
+      const { stand } = claims.others("apps/other")
+      const stands = ["a", "b"].map((name) => stand(repository.metadata, `/ConfigMap/apps/${name}`))
+      assert.deepStrictEqual(stands, ["released", "wanted"])
     }).pipe(Effect.provide(world.layer))
   })
 
