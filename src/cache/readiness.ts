@@ -24,8 +24,10 @@ export interface Problem {
   readonly why: string
   /** What it says of itself, where that does not change by waiting. */
   readonly detail: string
-  /** It is content with an older commit of the same repository: it has to look. */
+  /** It is content with another commit of the same repository: it has to look. */
   readonly isBehind: boolean
+  /** That commit, where it is behind. */
+  readonly at?: string | undefined
 }
 
 export const dependenciesOf = ({ metadata, spec }: GitRepository): ReadonlyArray<string> =>
@@ -52,9 +54,11 @@ const unready = ({
   generation,
   status,
   wait,
+  dryRun,
 }: Row): readonly [why: string, detail: string] | undefined => {
   const ready = conditionOf(status, "Ready")
   const healthy = conditionOf(status, "Healthy")
+  if (dryRun) return ["only runs dry", ""]
   if (ready === undefined) return ["has not been synced yet", ""]
   if (ready.observedGeneration !== generation) return ["has not synced its newest spec yet", ""]
   if (ready.status !== "True")
@@ -68,10 +72,11 @@ const problem = (rows: Rows, me: Row, on: string, sha: string): Problem | undefi
   if (row === undefined) return { on, why: `${name} does not exist`, detail: "", isBehind: false }
   const [why, detail] = unready(row) ?? []
   const isSame = row.source === me.source && !row.dryRun
-  const isBehind = isSame && row.status.lastSyncedCommit !== sha
-  if (why !== undefined) return { on, why: `${name} ${why}`, detail: detail ?? "", isBehind }
+  const at = row.status.lastSyncedCommit
+  const isBehind = isSame && at !== sha
+  if (why !== undefined) return { on, why: `${name} ${why}`, detail: detail ?? "", isBehind, at }
   if (!isBehind) return undefined
-  return { on, why: `${name} has not applied ${sha.slice(0, 7)} yet`, detail: "", isBehind }
+  return { on, why: `${name} has not applied ${sha.slice(0, 7)} yet`, detail: "", isBehind, at }
 }
 
 /** What keeps a commit of a repository from being synced; empty: nothing. */
@@ -110,7 +115,7 @@ export const standOf = (rows: Rows, key: string, sha: string): string => {
   const circle = circleOf(rows, key)
   if (circle !== undefined) return circleText(circle)
   return problemsOf(rows, key, sha)
-    .map(({ why }) => why)
+    .map(({ why, isBehind, at }) => (isBehind ? `${why} (it has ${at})` : why))
     .join("; ")
 }
 

@@ -76,6 +76,11 @@ describe("a repository that depends on others", () => {
       [],
     ],
     [
+      "waits for who only runs dry",
+      [app("base"), row("base", READY, { dryRun: true })],
+      ["base only runs dry"],
+    ],
+    [
       "follows who is suspended and was ready",
       [app("base"), row("base", status("Ready=True/Suspended@1"), { suspend: true })],
       [],
@@ -250,6 +255,19 @@ describe("the dependencies of a controller", () => {
       expect(woken).toEqual(["base", "base"])
       d.told("apps/base", { ...READY, lastSyncedCommit: SHA })
       expect(woken).toEqual(["base", "base", "app"])
+    }))
+
+  it("wake who waits for a commit that its dependency jumped over", () =>
+    given(({ d, woken, add, ask }) => {
+      add("base", mono)
+      d.told("apps/base", { ...READY, lastSyncedCommit: OLD })
+      add("app", { ...mono, dependsOn: ["base"] })
+      expect(ask("app")).toContain("base has not applied aaaaaaa yet")
+      woken.length = 0
+      d.told("apps/base", { ...READY, lastSyncedCommit: OLD, phase: "Synced" })
+      expect(woken).toEqual([])
+      d.told("apps/base", { ...READY, lastSyncedCommit: "c".repeat(40) })
+      expect(woken).toEqual(["app"])
     }))
 
   it("tell every member of a circle, also who was applied before, and let all go when it is cut", () =>
