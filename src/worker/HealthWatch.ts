@@ -3,6 +3,7 @@
  * when a watch tells that they changed; what no watch tells of, while it is awaited, more and more seldom.
  */
 import { Clock, Duration, Effect, Latch, Result } from "effect"
+import type { Change } from "../domain/change.ts"
 import type { SyncError } from "../domain/errors.ts"
 import { formatRef, type ObjectKey } from "../domain/object.ts"
 import { isUntouched, type SyncOutcome } from "../domain/outcome.ts"
@@ -27,8 +28,13 @@ const WRITTEN = new Set(["created", "configured", "healed"])
 /** They look at everything anew. */
 const THOROUGH: ReadonlySet<TriggerKind> = new Set(["reconcile", "syncNow", "startup"])
 
+/** In Git and not as Git says: broken, or gone, and awaited all the same. Of a held delete no file is known. */
+const isMissing = ({ action, heals, note }: Change): boolean =>
+  action === "held" ? note?.file !== undefined : heals === true
+
 const appliedBy = (outcome: SyncOutcome, now: number): rows.Applied => {
-  const there = outcome.changes.filter(({ action, ref }) => LIVE.has(action) && hasHealth(ref))
+  const isAwaited = (one: Change): boolean => LIVE.has(one.action) || isMissing(one)
+  const there = outcome.changes.filter((one) => isAwaited(one) && hasHealth(one.ref))
   const written = there.filter(({ action }) => WRITTEN.has(action))
   return {
     commit: outcome.commit.sha,
@@ -155,12 +161,14 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       return yield* Effect.forEach(batch, one, { concurrency: AT_ONCE })
     })
 
-    /** What is awaited and no watch tells of, or could not be read. */
-    const unheard = (): ReadonlyArray<ObjectKey> =>
-      (patient === undefined ? [] : rows.awaited(patient.state))
-        .map((ref) => [ref, formatRef(ref)] as const)
-        .filter(([ref, object]) => !checkup.isWatched(ref) || missed.has(object))
-        .map(([, object]) => object)
+    /** What is awaited and no watch tells of, or could not be read, however well it was. */
+    const unheard = (): ReadonlyArray<ObjectKey> => {
+      if (patient === undefined) return []
+      const { state } = patient
+      const silent = rows.awaited(state).filter((ref) => !checkup.isWatched(ref))
+      const unread = [...missed].filter((object) => state.rows.has(object))
+      return [...new Set([...silent.map(formatRef), ...unread])]
+    }
 
     /** Reads what is due, as long as nobody applies something else meanwhile. */
     const round = Effect.gen(function* () {
@@ -173,7 +181,7 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       const found = yield* readAll(of, batch)
       const now = yield* Clock.currentTimeMillis
       if (patient !== of) {
-        for (const object of batch) dirty.add(object)
+        if (patient !== undefined) for (const object of batch) dirty.add(object)
         return
       }
       const readings = found.flatMap(([object, reading]) =>
@@ -181,7 +189,8 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       )
       patient = { ...of, state: rows.looked(of.state, new Map(readings), now) }
       const read = new Set(readings.map(([object]) => object))
-      missed = new Set([...missed, ...batch].filter((object) => !read.has(object)))
+      const isMissed = (object: ObjectKey) => !read.has(object) && of.state.rows.has(object)
+      missed = new Set([...missed, ...batch].filter(isMissed))
       const isUnheard = unheard().length > 0
       if (isUnheard && batch.length > 0) askAgainAt = now + rows.pause(attempt++)
       if (!isUnheard) askAgainAt = Number.POSITIVE_INFINITY

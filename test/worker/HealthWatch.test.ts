@@ -3,6 +3,7 @@ import { Effect, Fiber, Layer, Logger, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { Changed } from "../../src/cache/Live.ts"
 import type { Change } from "../../src/domain/change.ts"
+import { toFailure } from "../../src/domain/errors.ts"
 import type { SyncOutcome } from "../../src/domain/outcome.ts"
 import type { TriggerKind } from "../../src/domain/trigger.ts"
 import { HEALTHY, type Health, progressing } from "../../src/health/facts.ts"
@@ -16,6 +17,8 @@ const SLOW = progressing("0 of 1 replicas are ready")
 const web = repository("a", { spec: { wait: true, timeout: "1m" } })
 const key = (name: string) => `apps/Deployment/shop/${name}`
 const settle = TestClock.adjust(0)
+
+const failure = toFailure(gitError())
 
 const change = (action: Change["action"], name: string, kind = "Deployment"): Change => ({
   ref: { group: kind === "Deployment" ? "apps" : "", version: "v1", kind, namespace: "shop", name },
@@ -169,6 +172,37 @@ describe("a watch over health", () => {
         yield* TestClock.adjust("3 seconds")
         assert.deepStrictEqual(told(), ["progressing", "healthy"])
         assert.deepStrictEqual(here.reads, ["web", "api", "api"])
+      }),
+    ),
+  )
+
+  it.effect("asks again for what was well and could not be read", () =>
+    world(({ here, told, synced }) =>
+      Effect.gen(function* () {
+        here.state.set("web", HEALTHY).set("api", HEALTHY)
+        yield* synced("webhook", created)
+        here.state.delete("api")
+        yield* synced("reconcile", unchanged)
+        here.state.set("api", SLOW)
+        yield* TestClock.adjust("3 seconds")
+        assert.deepStrictEqual(told().slice(-2), ["healthy", "progressing"])
+      }),
+    ),
+  )
+
+  it.effect("awaits what is held, or was not healed, but not what is to be deleted", () =>
+    world(({ here, told, synced }) =>
+      Effect.gen(function* () {
+        here.state.set("web", HEALTHY).set("api", SLOW).set("db", SLOW).set("gone", SLOW)
+        const changes = [
+          change("unchanged", "web"),
+          { ...change("held", "api"), note: { ...failure, file: "api.yaml" } },
+          { ...change("failed", "db"), heals: true as const, failure },
+          { ...change("held", "gone"), note: failure },
+        ]
+        yield* synced("webhook", { changes })
+        assert.deepStrictEqual(here.reads, ["web", "api", "db"])
+        assert.deepStrictEqual(told(), ["progressing"])
       }),
     ),
   )
