@@ -5,7 +5,7 @@ export interface Code {
   readonly code: string
   readonly meaning: string
   readonly cause: string
-  readonly todo: string
+  readonly fix: string
 }
 
 /** Letter of a code -> what such codes are about. */
@@ -199,8 +199,8 @@ C051 | spec.dependsOn leads in a circle | a GitRepository depends on itself thro
 `
 
 const rowOf = (row: string): Code => {
-  const [code = "", meaning = "", cause = "", todo = ""] = row.split(" | ")
-  return { code: `NOPEA-${code}`, meaning, cause, todo }
+  const [code = "", meaning = "", cause = "", fix = ""] = row.split(" | ")
+  return { code: `NOPEA-${code}`, meaning, cause, fix }
 }
 
 /** All codes, in their order. */
@@ -218,14 +218,14 @@ export const findCode = (text: string): Code | undefined =>
   CODES.find(({ code }) => code === normalCode(text))
 
 /** What `nopea explain CODE` prints. */
-export const explained = ({ code, meaning, cause, todo }: Code): string =>
-  `${code}: ${meaning}\n  usually because of  ${cause}\n  what to do          ${todo}`
+export const explained = ({ code, meaning, cause, fix }: Code): string =>
+  `${code}: ${meaning}\n  usually because of  ${cause}\n  what to do          ${fix}`
 
 /** The page `docs/errors.md`. */
 export const codesPage = (): string => {
   const areas = Object.entries(AREAS).map(([letter, title]) => {
     const rows = CODES.filter(({ code }) => code.charAt(6) === letter)
-    const table = rows.map((row) => `| ${row.code} | ${row.meaning} | ${row.cause} | ${row.todo} |`)
+    const table = rows.map((row) => `| ${row.code} | ${row.meaning} | ${row.cause} | ${row.fix} |`)
     return `## ${title}\n\n| code | what it means | usual cause | what to do |\n|---|---|---|---|\n${table.join("\n")}\n`
   })
   return `# Errors

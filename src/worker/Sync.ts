@@ -33,7 +33,7 @@ import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
 import { syncPushed } from "./Pushed.ts"
-import { type Route, routeOf } from "./route.ts"
+import { isFromMirror, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
 import { makeWaiting } from "./Waiting.ts"
@@ -42,8 +42,6 @@ import { makeWaiting } from "./Waiting.ts"
 const ASKING = Duration.seconds(5)
 
 const placeOf = ({ repository }: Journey, sha: string): string => `${sha} ${repository.spec.path}`
-
-const isFromMirror = ({ commit }: Route): boolean => commit === "mirror"
 
 const make = (identityRules: IdentityRules) =>
   Effect.gen(function* () {

@@ -7,6 +7,7 @@ import { claimedKeys } from "../plan/plan.ts"
 import type { Rendered } from "../render/Render.ts"
 import { HashKey } from "./HashKey.ts"
 import { type Journey, memoryFrom, rulesOf } from "./journey.ts"
+import { isFromMirror } from "./route.ts"
 
 /** Asks nothing of what is live: what would let it be read may be what the commit waits for. */
 export const makeWaiting = Effect.gen(function* () {
@@ -27,7 +28,10 @@ export const makeWaiting = Effect.gen(function* () {
       hashKey: yield* hashKey.get,
     })
     const said = { isWhole: rendered.failures.length === 0, startedAt }
-    const isFromMirror = route.commit === "mirror"
-    claims.declare(rules.owner, { ...said, isFromMirror, wants: claimedKeys(placed, rules) })
+    claims.declare(rules.owner, {
+      ...said,
+      isFromMirror: isFromMirror(route),
+      wants: claimedKeys(placed, rules),
+    })
   })
 })

@@ -10,7 +10,7 @@ import type { Others } from "../plan/claims.ts"
 import { driftKey, type Memory, NO_EVIDENCE } from "../plan/evidence.ts"
 import type { Rules } from "../plan/step.ts"
 import type { Identity } from "./identity.ts"
-import type { ANSWERS, Route } from "./route.ts"
+import { type ANSWERS, isFromMirror, type Route } from "./route.ts"
 import type { SyncRequest } from "./Syncer.ts"
 
 export interface Journey {
@@ -37,7 +37,7 @@ export const answerOf = (
 
 /** Why this sync knows no more of Git than the one before it; `undefined`: it asked, or nothing speaks against it. */
 export const unaskedIn = ({ route, before }: Journey): SyncError | undefined =>
-  route.commit === "mirror" ? before?.unasked : undefined
+  isFromMirror(route) ? before?.unasked : undefined
 
 /**
  * Nobody asked for it, or this very commit was verified for this very spec. A person's request looks again, and so does
@@ -50,7 +50,7 @@ export const isVerified = (
   spec.verify === undefined ||
   (request.trigger.kind !== "syncNow" &&
     before?.commit.sha === sha &&
-    (route.commit === "mirror" || before.unasked === undefined) &&
+    (isFromMirror(route) || before.unasked === undefined) &&
     before.generation === (metadata.generation ?? 0))
 
 /** Askers that come within this time share one `ls-remote`; a poll must not be answered by the one before it. */

@@ -17,6 +17,8 @@ export interface Route {
   readonly renewCredentials: boolean
 }
 
+export const isFromMirror = ({ commit }: Route): boolean => commit === "mirror"
+
 /**
  * What the Git server said last about this spec: a commit; since then no answer; or nothing at all yet. Without an
  * answer the cluster is kept as the commit known before says.
