@@ -1,6 +1,6 @@
 /** One delivery from its headers to the workers it concerns: proof first, then the body, then a trigger each. */
 import { Clock, Effect, Result } from "effect"
-import type { GitRepository } from "../domain/repository.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { traceOf } from "../domain/trace.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { Supervisor } from "../supervisor/Supervisor.ts"
@@ -8,7 +8,8 @@ import { type Answer, gently, ignored, queued, REFUSALS } from "./answer.ts"
 import { cloneKey } from "./cloneKey.ts"
 import { payloadOf } from "./form.ts"
 import { makeHookSecrets } from "./HookSecrets.ts"
-import { type Concerned, matchPush } from "./match.ts"
+import { matchPush } from "./match.ts"
+import { makeMemory } from "./memory.ts"
 import { type Offer, offersOf, provesByBody, provesByToken, type Secrets } from "./proof.ts"
 import * as providers from "./providers.ts"
 import { type Route, routeOf } from "./route.ts"
@@ -29,8 +30,10 @@ export interface ReceiverOptions {
   readonly webhookSecret: Secrets
 }
 
-/** Deliveries that are known when they come again. */
-const MAX_REMEMBERED = 10_000
+/** Providers wait 5 to 10 s. What is not asked of the API server waits for its body only. */
+const LIMIT = "10 seconds"
+/** A stack is of no use where all come the same way, and takes longer than the proof. */
+const SPAN = { kind: "server", captureStackTrace: false } as const
 
 interface Delivery extends Incoming {
   readonly route: Route
@@ -38,34 +41,39 @@ interface Delivery extends Incoming {
   readonly provider: providers.Provider
   readonly offers: ReadonlyArray<Offer>
   /** Whose own route this is. */
-  readonly repository?: GitRepository
+  readonly repository: GitRepository | undefined
 }
 
 type Own = Extract<Route, { readonly kind: "repository" }>
 
-/** The newest of them at least, twice as many at most: forgetting half at a time costs nothing for each. */
-const makeMemory = () => {
-  let recent = new Set<string>()
-  let earlier = new Set<string>()
-  return {
-    /** Whether it is new; it no longer is. */
-    add: (id: string): boolean => {
-      if (recent.has(id) || earlier.has(id)) return false
-      if (recent.size >= MAX_REMEMBERED) {
-        earlier = recent
-        recent = new Set()
-      }
-      recent.add(id)
-      return true
-    },
-    forget: (id: string): void => {
-      recent.delete(id)
-      earlier.delete(id)
-    },
-  }
+/** What is known of a repository as long as its spec is the same. */
+interface Acquaintance {
+  readonly place: string | undefined
+  /** The last commit that the log told of. */
+  told?: string
 }
 
 const refuse = (answer: Answer): Effect.Effect<never, Answer> => Effect.fail(answer)
+
+/** One of its kind among all routes. */
+const textOf = (route: Route): string =>
+  route.kind === "provider" ? route.provider : `${route.namespace ?? ""}/${route.name}`
+
+/** Who it claims to be, from headers alone. */
+const deliveryOf = (
+  incoming: Incoming,
+  route: Route,
+  repository: GitRepository | undefined,
+): Result.Result<Delivery, Answer> => {
+  const { headers } = incoming
+  const name = route.kind === "provider" ? route.provider : providers.detect(headers)
+  if (name === undefined) return Result.fail(REFUSALS.unproven)
+  if (providers.isUnsignedPing(name, headers)) return Result.fail(ignored("a ping"))
+  const provider: providers.Provider = providers.PROVIDERS[name]
+  const offers = offersOf(provider, headers)
+  if (offers.length === 0) return Result.fail(REFUSALS.unproven)
+  return Result.succeed({ ...incoming, route, name, provider, offers, repository })
+}
 
 const parse = (bytes: Uint8Array): Result.Result<unknown, Answer> =>
   Result.try({
@@ -77,13 +85,14 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
   const supervisor = yield* Supervisor
   const hookSecrets = yield* makeHookSecrets
   const memory = makeMemory()
-  const places = new WeakMap<GitRepository, { readonly place: string | undefined }>()
+  const acquaintances = new WeakMap<GitRepository, Acquaintance>()
 
-  const placeOf = (repository: GitRepository): string | undefined => {
-    const known = places.get(repository) ?? { place: cloneKey(repository.spec.url) }
-    places.set(repository, known)
-    return known.place
+  const knownOf = (repository: GitRepository): Acquaintance => {
+    const known = acquaintances.get(repository) ?? { place: cloneKey(repository.spec.url) }
+    acquaintances.set(repository, known)
+    return known
   }
+  const placeOf = (repository: GitRepository): string | undefined => knownOf(repository).place
 
   /** The one that this route names, if it is the only one. */
   const named = Effect.fnUntraced(function* ({ namespace, name }: Own) {
@@ -144,71 +153,76 @@ const make = Effect.fnUntraced(function* ({ webhookSecret }: ReceiverOptions) {
     return provider.signsPayload ? signed : payloadOf(headers, bytes)
   })
 
-  const send = Effect.fnUntraced(function* (delivery: Delivery, { key, commit }: Concerned) {
-    const hint = commit === undefined ? {} : { commit }
-    const trace = traceOf(delivery.headers)
-    const traces = trace === undefined ? {} : { traces: [trace] }
-    const isTaken = yield* supervisor.send(key, { kind: "webhook", ...hint, ...traces })
-    const fields = { repository: key, provider: delivery.name, ...hint }
-    if (isTaken) yield* Effect.logInfo("webhook: sync asked for").pipe(Effect.annotateLogs(fields))
-    return isTaken
-  })
+  /** Told in the log once for a commit, however often it is delivered. */
+  const tell = (repository: GitRepository, provider: string, commit: string | undefined) => {
+    const known = knownOf(repository)
+    const isNews = commit === undefined || known.told !== commit
+    if (!isNews) return Effect.void
+    known.told = commit ?? ""
+    const fields = { repository: keyOf(repository), provider, ...(commit ? { commit } : {}) }
+    return Effect.logInfo("webhook: sync asked for").pipe(Effect.annotateLogs(fields))
+  }
 
   const dispatch = Effect.fnUntraced(function* (
-    delivery: Delivery,
+    { route, repository, headers, name }: Delivery,
     push: providers.Push,
     id: string | undefined,
   ) {
-    const { route, repository } = delivery
     const candidates = repository === undefined ? yield* supervisor.list : [repository]
     const { known, concerned } = matchPush(push, candidates, placeOf)
     if (known === 0) return REFUSALS.unmatched
     if (concerned.length === 0) return ignored("no followed branch or tag moved")
-    const mark = `${JSON.stringify(route)} ${id}`
+    const mark = `${textOf(route)} ${id}`
     if (id !== undefined && !memory.add(mark)) return ignored("this delivery came before")
-    const taken = yield* Effect.filter(concerned, (one) => send(delivery, one))
-    if (taken.length === 0) memory.forget(mark)
-    return taken.length === 0 ? REFUSALS.notReady : queued(taken.length)
+    const trace = traceOf(headers)
+    const traces = trace === undefined ? {} : { traces: [trace] }
+    let taken = 0
+    for (const { repository: one, commit } of concerned) {
+      const hint = commit === undefined ? {} : { commit }
+      if (!(yield* supervisor.send(keyOf(one), { kind: "webhook", ...hint, ...traces }))) continue
+      taken += 1
+      yield* tell(one, name, commit)
+    }
+    if (taken === 0) memory.forget(mark)
+    return taken === 0 ? REFUSALS.notReady : queued(taken)
   })
 
   /** What the proven body asks for. */
-  const serve = Effect.fnUntraced(function* (delivery: Delivery, payload: Uint8Array) {
+  const serve = (delivery: Delivery, payload: Uint8Array): Effect.Effect<Answer> => {
     const { provider, headers } = delivery
-    const body = yield* Effect.fromResult(parse(payload))
-    const event = providers.readEvent(provider, headers, body)
-    if (event.kind === "other") return ignored("not a push")
-    if (event.kind === "incomplete") return REFUSALS.malformed
-    return yield* dispatch(delivery, event.push, providers.deliveryId(provider, headers, body))
-  })
+    const body = parse(payload)
+    if (Result.isFailure(body)) return Effect.succeed(body.failure)
+    const event = providers.readEvent(provider, headers, body.success)
+    if (event.kind === "other") return Effect.succeed(ignored("not a push"))
+    if (event.kind === "incomplete") return Effect.succeed(REFUSALS.malformed)
+    const id = providers.deliveryId(provider, headers, body.success)
+    return dispatch(delivery, event.push, id)
+  }
 
-  const deliveryOf = Effect.fnUntraced(function* (incoming: Incoming, route: Route) {
-    const { headers } = incoming
-    const name = route.kind === "provider" ? route.provider : providers.detect(headers)
-    if (name === undefined) return yield* refuse(REFUSALS.unproven)
-    if (providers.isUnsignedPing(name, headers)) return yield* refuse(ignored("a ping"))
-    const provider: providers.Provider = providers.PROVIDERS[name]
-    const offers = offersOf(provider, headers)
-    if (offers.length === 0) return yield* refuse(REFUSALS.unproven)
+  const answerTo = Effect.fnUntraced(function* (incoming: Incoming, route: Route) {
     const repository = route.kind === "provider" ? undefined : yield* named(route)
-    const own = repository === undefined ? {} : { repository }
-    const delivery: Delivery = { ...incoming, route, name, provider, offers, ...own }
-    return delivery
+    const delivery = yield* Effect.fromResult(deliveryOf(incoming, route, repository))
+    const payload = yield* prove(delivery)
+    return gently(yield* serve(delivery, payload), delivery.provider.isTouchy)
   })
 
-  const receive = Effect.fn("Receiver.receive", { kind: "server" })(function* (incoming: Incoming) {
+  const bounded = (answered: Effect.Effect<Answer, Answer>, route: Route) =>
+    route.kind === "provider"
+      ? answered
+      : Effect.timeoutOrElse(answered, {
+          duration: LIMIT,
+          orElse: () => Effect.succeed<Answer>(REFUSALS.busy),
+        })
+
+  const receive = Effect.fnUntraced(function* (incoming: Incoming) {
     const route = routeOf(incoming.path)
     if (route === undefined) return { status: 404, reason: "no such route" } satisfies Answer
-    const answered = Effect.gen(function* () {
-      const delivery = yield* deliveryOf(incoming, route)
-      const payload = yield* prove(delivery)
-      const answer = yield* serve(delivery, payload).pipe(Effect.catch(Effect.succeed))
-      return gently(answer, delivery.provider.isTouchy)
-    })
+    const answered = bounded(answerTo(incoming, route), route)
     const answer = yield* Effect.catch(answered, Effect.succeed)
     yield* Effect.annotateCurrentSpan({ status: answer.status })
     return answer
   })
-  return receive
+  return (incoming: Incoming) => Effect.withSpan(receive(incoming), "Receiver.receive", SPAN)
 })
 
 /** Knows what came before for as long as it lives: one term. */

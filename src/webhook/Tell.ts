@@ -8,8 +8,7 @@ const QUIET = 60_000
 /** Tells what has a code, with how many of the kind went untold before. */
 export const makeTell = (): ((answer: Answer) => Effect.Effect<void>) => {
   const told = new Map<string, { readonly at: number; more: number }>()
-  return Effect.fnUntraced(function* ({ code, reason, fix }) {
-    if (code === undefined) return
+  const tell = Effect.fnUntraced(function* (code: string, { reason, fix }: Answer) {
     const now = yield* elapsedMillis
     const before = told.get(code)
     const isQuiet = before !== undefined && now - before.at < QUIET
@@ -18,4 +17,5 @@ export const makeTell = (): ((answer: Answer) => Effect.Effect<void>) => {
     const fields = { code, reason, fix, untold: before?.more ?? 0 }
     if (!isQuiet) yield* Effect.logWarning("webhook refused").pipe(Effect.annotateLogs(fields))
   })
+  return (answer) => (answer.code === undefined ? Effect.void : tell(answer.code, answer))
 }

@@ -1,14 +1,14 @@
 /** What is served: probes, metrics, and webhooks within bounds that leave syncs and probes alone. */
-import type { IncomingMessage } from "node:http"
-import { Duration, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { ConfigError } from "../domain/errors.ts"
 import { CONTENT_TYPE } from "../metrics/exposition.ts"
 import { Metrics } from "../metrics/Metrics.ts"
 import { type Answer, REFUSALS, textOf } from "./answer.ts"
+import { type Bodies, type Body, type Incoming, makeBodies } from "./Bodies.ts"
 import { type Address, BOUNDS, type Bounds, listen, type Reply, type Serve } from "./Listener.ts"
 import type { Headers } from "./providers.ts"
 import type { Receive } from "./Receiver.ts"
-import { Room, type Visit } from "./Room.ts"
+import { Room } from "./Room.ts"
 import { makeTell } from "./Tell.ts"
 
 export interface Probes {
@@ -25,15 +25,14 @@ export interface ListenOptions extends Probes, Address {
   readonly door: Door
   /** A larger body is refused. */
   readonly webhookMaxBytes: number
-  /** For a body to come whole; default 8 s. */
-  readonly bodyTimeout?: Duration.Input
+  /** Milliseconds for a body to come whole; default 8,000. */
+  readonly bodyTimeout?: number
   /** Others than `BOUNDS`. */
   readonly bounds?: Partial<Bounds>
 }
 
 /** Providers wait 5 to 10 s. */
-const LIMIT = Duration.seconds(10)
-const BODY_LIMIT = Duration.seconds(8)
+const BODY_TIMEOUT = 8000
 /** Behind an ingress, all senders are one client. */
 const PLACES = { places: 128, placesEach: 64 }
 /** Bodies of full size that are held at a time. */
@@ -47,11 +46,6 @@ const ready = (probes: Probes): Effect.Effect<Reply> =>
     reason === undefined ? OK : { status: 503, text: `not ready: ${reason}\n` },
   )
 
-interface Incoming {
-  readonly request: IncomingMessage
-  readonly invite: () => void
-}
-
 const closing = { connection: "close" }
 
 /** Who is refused, in whatever way it is told, is not read on: the connection goes with the answer. */
@@ -62,78 +56,15 @@ const replyOf = (answer: Answer): Reply => {
   return { status, text: textOf(answer), headers }
 }
 
-/** What headers tell of a body before it is read. */
-const refusalOf = ({ headers }: IncomingMessage, maxBytes: number): Answer | undefined => {
-  if (Number(headers["content-length"] ?? 0) > maxBytes) return REFUSALS.tooLarge
-  const encoding = headers["content-encoding"] ?? "identity"
-  return encoding.toLowerCase() === "identity" ? undefined : REFUSALS.encoded
-}
-
-/** By events and not by a stream of Effect's, which takes several times the work of all the rest. */
-const collect = (
-  { request, invite }: Incoming,
-  visit: Visit,
-  maxBytes: number,
-): Effect.Effect<Uint8Array, Answer> =>
-  Effect.callback((resume) => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    const refuse = (answer: Answer) => {
-      leave()
-      resume(Effect.fail(answer))
-    }
-    const take = (chunk: Uint8Array) => {
-      size += chunk.length
-      if (size > maxBytes) refuse(REFUSALS.tooLarge)
-      else if (visit.grow(chunk.length)) chunks.push(chunk)
-      else refuse(REFUSALS.busy)
-    }
-    const finish = () => {
-      leave()
-      resume(Effect.succeed(Buffer.concat(chunks)))
-    }
-    const breakOff = () => refuse(REFUSALS.malformed)
-    const events = { data: take, end: finish, error: breakOff, close: breakOff } as const
-    const leave = () => {
-      for (const [name, hear] of Object.entries(events)) request.off(name, hear)
-      request.pause()
-    }
-    if (request.destroyed) return breakOff()
-    for (const [name, hear] of Object.entries(events)) request.on(name, hear)
-    invite()
-    return Effect.sync(leave)
-  })
-
-const readBody = (incoming: Incoming, visit: Visit, options: ListenOptions) =>
-  Effect.suspend(() => {
-    const refused = refusalOf(incoming.request, options.webhookMaxBytes)
-    if (refused !== undefined) return Effect.fail(refused)
-    return collect(incoming, visit, options.webhookMaxBytes)
-  }).pipe(
-    Effect.timeoutOrElse({
-      duration: options.bodyTimeout ?? BODY_LIMIT,
-      orElse: () => Effect.fail<Answer>(REFUSALS.late),
-    }),
-  )
-
-const accept = (
-  incoming: Incoming,
-  visit: Visit,
-  options: ListenOptions,
-): Effect.Effect<Answer> => {
-  if (options.door.receive === undefined) return Effect.succeed<Answer>(REFUSALS.notReady)
-  const body = readBody(incoming, visit, options)
+const accept = (incoming: Incoming, body: Body, door: Door): Effect.Effect<Answer> => {
+  if (door.receive === undefined) return Effect.succeed<Answer>(REFUSALS.notReady)
   const { headers, url = "" } = incoming.request
-  return options.door.receive({ path: url, headers: headers as Headers, body }).pipe(
-    Effect.timeoutOrElse({
-      duration: LIMIT,
-      orElse: () => Effect.succeed<Answer>(REFUSALS.busy),
-    }),
-  )
+  return door.receive({ path: url, headers: headers as Headers, body })
 }
 
-const webhook = (options: ListenOptions): ((incoming: Incoming) => Effect.Effect<Reply>) => {
-  const { webhookMaxBytes: full } = options
+type Deliver = (incoming: Incoming) => Effect.Effect<Reply>
+
+const webhook = ({ webhookMaxBytes: full, door }: ListenOptions, bodies: Bodies): Deliver => {
   const bytes = { bytes: FULL_BODIES.all * full, bytesEach: FULL_BODIES.each * full }
   const room = new Room({ ...PLACES, ...bytes })
   const tell = makeTell()
@@ -141,12 +72,13 @@ const webhook = (options: ListenOptions): ((incoming: Incoming) => Effect.Effect
     Effect.suspend(() => {
       const visit = room.enter(incoming.request.socket.remoteAddress ?? "")
       if (visit === undefined) return Effect.succeed<Answer>(REFUSALS.busy)
-      return Effect.ensuring(accept(incoming, visit, options), Effect.sync(visit.leave))
+      const body = bodies.read(incoming, visit)
+      return Effect.ensuring(accept(incoming, body, door), Effect.sync(visit.leave))
     }).pipe(Effect.flatMap((answer) => Effect.as(tell(answer), replyOf(answer))))
 }
 
-const routes = (options: ListenOptions, metrics: () => string): Serve => {
-  const deliver = webhook(options)
+const routes = (options: ListenOptions, bodies: Bodies, metrics: () => string): Serve => {
+  const deliver = webhook(options, bodies)
   return (request, invite) => {
     const path = request.url?.split("?", 1)[0] ?? ""
     if (request.method === "POST" && path.startsWith("/webhook/"))
@@ -164,7 +96,10 @@ export const layer = (options: ListenOptions): Layer.Layer<never, ConfigError> =
   Layer.effectDiscard(
     Effect.gen(function* () {
       const registry = yield* Metrics
-      const serve = routes(options, () => registry.text())
+      const { webhookMaxBytes: maxBytes, bodyTimeout: timeout = BODY_TIMEOUT } = options
+      const bodies = makeBodies({ maxBytes, timeout })
+      const serve = routes(options, bodies, () => registry.text())
+      yield* Effect.forkScoped(bodies.endLate)
       yield* listen(options, { ...BOUNDS, ...options.bounds }, serve)
     }),
   )

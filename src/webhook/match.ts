@@ -1,11 +1,11 @@
 /** Which repositories a push concerns: same place, and a branch or tag that is followed. */
-import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { GitRepository } from "../domain/repository.ts"
 import type { RepositorySpec } from "../domain/spec.ts"
 import { cloneKey } from "./cloneKey.ts"
 import type { Push, RefChange } from "./providers.ts"
 
 export interface Concerned {
-  readonly key: string
+  readonly repository: GitRepository
   readonly commit?: string
 }
 
@@ -46,7 +46,7 @@ export const matchPush = (
   const concerned = known.flatMap((repository) => {
     const change = followed(repository.spec, changes)
     if (change === undefined) return []
-    return [{ key: keyOf(repository), ...(change.commit ? { commit: change.commit } : {}) }]
+    return [{ repository, ...(change.commit ? { commit: change.commit } : {}) }]
   })
   return { known: known.length, concerned }
 }

@@ -1,10 +1,10 @@
 /** What outlives an incarnation of a worker: its mailbox, the newest GitRepository, and what runs now. */
-import { Cause, Deferred, Effect, Exit, Latch, type Result } from "effect"
+import { Cause, Deferred, Effect, Exit, Latch, Result } from "effect"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Trigger, TriggerKind } from "../domain/trigger.ts"
-import { hasRoom, offer, type Request, type Slots, take } from "./mailbox.ts"
+import { coalesce, hasRoom, offer, type Request, type Slots, take } from "./mailbox.ts"
 import { SyncRefused, type WhyRefused } from "./refused.ts"
 import { changeOf } from "./state.ts"
 
@@ -21,6 +21,12 @@ export interface Running {
 /** What people and providers wait for: it ends the pause after a crash early. */
 const URGENT: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
 
+const appliedBy = (exit: Exit.Exit<Answer>): string | undefined => {
+  const outcome = Exit.isSuccess(exit) ? Result.getOrUndefined(exit.value) : undefined
+  const isWhole = outcome?.failures.length === 0 && outcome.unasked === undefined
+  return isWhole ? outcome.commit.sha : undefined
+}
+
 /** Every method is synchronous, so none can be interrupted halfway. One consumer: the worker's loop. */
 export class WorkerHandle {
   readonly key: string
@@ -30,6 +36,9 @@ export class WorkerHandle {
   #served: Request<Reply> | undefined
   #running: Running | undefined
   #isClosed = false
+  /** The commit that the last request ended with, applied whole. */
+  #applied: string | undefined
+  #echo: Request<Reply> | undefined
   readonly #waiting = Latch.makeUnsafe(false)
   readonly #urgent = Latch.makeUnsafe(false)
   readonly #idle = Latch.makeUnsafe(true)
@@ -52,7 +61,11 @@ export class WorkerHandle {
   }
   /** What the mailbox holds. */
   get waitingKinds(): ReadonlyArray<TriggerKind> {
-    return [...this.#slots.keys()]
+    return [...new Set([...this.#slots.keys(), ...(this.hasEcho ? ["webhook" as const] : [])])]
+  }
+  /** Whether a webhook waits that tells of no other commit than the last sync applied: `hear` it when there is time. */
+  get hasEcho(): boolean {
+    return this.#echo !== undefined
   }
   /** Resumes while a request waits. */
   get waiting(): Effect.Effect<void> {
@@ -73,8 +86,31 @@ export class WorkerHandle {
     if (reply !== undefined && why !== undefined) this.#refuse([reply], why)
     if (this.#isClosed) return
     const replies = reply === undefined || why !== undefined ? [] : [reply]
-    this.#slots = offer(this.#slots, { trigger, replies })
-    if (URGENT.has(trigger.kind)) this.#urgent.openUnsafe()
+    if (this.#isEcho(trigger)) this.#keep({ trigger, replies })
+    else this.#put({ trigger, replies })
+  }
+
+  /** The echo is a request like any other from now on. */
+  hear(): void {
+    const echo = this.#echo
+    this.#echo = undefined
+    if (echo !== undefined) this.#put(echo)
+  }
+
+  /** While nothing runs or waits: what comes meanwhile may be of a commit that the running sync does not see. */
+  #isEcho({ kind, commit }: Trigger): boolean {
+    const isQuiet = this.#served === undefined && this.#slots.size === 0
+    return kind === "webhook" && commit !== undefined && commit === this.#applied && isQuiet
+  }
+
+  #keep(request: Request<Reply>): void {
+    if (this.#echo === undefined) this.#waiting.openUnsafe()
+    this.#echo = this.#echo === undefined ? request : coalesce(this.#echo, request)
+  }
+
+  #put(request: Request<Reply>): void {
+    this.#slots = offer(this.#slots, request)
+    if (URGENT.has(request.trigger.kind)) this.#urgent.openUnsafe()
     this.#waiting.openUnsafe()
   }
 
@@ -88,7 +124,10 @@ export class WorkerHandle {
   /** The next request: whoever takes it must `settle` it. */
   take(): Request<Reply> | undefined {
     const taken = this.#isClosed ? undefined : take(this.#slots)
-    if (taken === undefined) return undefined
+    if (taken === undefined) {
+      this.#waiting.closeUnsafe()
+      return undefined
+    }
     this.#slots = taken.rest
     if (taken.rest.size === 0) this.#waiting.closeUnsafe()
     if (![...URGENT].some((kind) => taken.rest.has(kind))) this.#urgent.closeUnsafe()
@@ -106,6 +145,7 @@ export class WorkerHandle {
     const replies = this.#served?.replies ?? []
     this.#served = undefined
     this.#running = undefined
+    this.#applied = appliedBy(exit)
     if (Exit.isSuccess(exit)) {
       for (const reply of replies) Deferred.doneUnsafe(reply, Effect.fromResult(exit.value))
     } else this.#refuse(replies, Cause.hasDies(exit.cause) ? "crashed" : "stopped")
@@ -121,6 +161,7 @@ export class WorkerHandle {
       "stopped",
     )
     this.#slots = new Map()
+    this.#echo = undefined
   }
 
   /** Nobody waits any longer for a sync that may not end soon. */

@@ -16,6 +16,11 @@ import { type Timers, tick, wakeAfter } from "./timers.ts"
 
 /** A sync that ends sooner is told once, when it has ended. */
 const SLOW = Duration.seconds(1)
+/**
+ * How long after a sync, in milliseconds, a webhook waits that tells of no other commit: a flood of deliveries
+ * must not become a flood of questions to the Git server.
+ */
+const CALM = 1000
 
 const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   const syncer = yield* Syncer
@@ -25,6 +30,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
   let state: WorkerState = IDLE
   let timers: Timers = { poll: startedAt, reconcile: startedAt }
   let hasRun = false
+  let calmUntil = 0
 
   const advance = (event: WorkerEvent): Step => {
     const next = step(state, event)
@@ -38,10 +44,12 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
     const ticked = tick(timers, handle.repository, now)
     timers = ticked.timers
     for (const kind of ticked.due) handle.offer({ kind })
-    if (state.phase !== "retrying") return ticked.wait
-    const left = state.retryAt - (yield* elapsedMillis)
-    if (left <= 0) handle.offer({ kind: "retry" })
-    return Math.min(ticked.wait, Math.max(left, 0))
+    const elapsed = yield* elapsedMillis
+    const calm = handle.hasEcho ? calmUntil - elapsed : ticked.wait
+    if (calm <= 0) handle.hear()
+    const left = state.phase === "retrying" ? state.retryAt - elapsed : ticked.wait
+    if (state.phase === "retrying" && left <= 0) handle.offer({ kind: "retry" })
+    return Math.max(Math.min(ticked.wait, calm, left), 0)
   })
 
   const pause = Effect.suspend(() =>
@@ -82,6 +90,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       )
     const now = yield* elapsedMillis
     const random = yield* Random.next
+    calmUntil = now + CALM
     timers = wakeAfter(timers, outcome, yield* Clock.currentTimeMillis)
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }

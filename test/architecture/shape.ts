@@ -23,8 +23,8 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   render: 2800,
   report: 2300,
   supervisor: 400,
-  webhook: 1300,
-  worker: 2250,
+  webhook: 1350,
+  worker: 2290,
 }
 
 const BAD_FOLDER = /^(utils?|helpers?|common|shared|types|lib|misc)$/
@@ -56,10 +56,10 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1301) }, /src\/webhook: 1301 lines, more than 1300/],
+      [{ "src/webhook/x.ts": repeated("//", 1351) }, /src\/webhook: 1351 lines, more than 1350/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
-    good: [{ "src/webhook/x.ts": repeated("//", 1300), "src/cli/x.ts": "//" }],
+    good: [{ "src/webhook/x.ts": repeated("//", 1350), "src/cli/x.ts": "//" }],
   },
   {
     name: `a function has at most ${FUNCTION_LINES} lines of its own`,

@@ -138,7 +138,7 @@ describe("a webhook's body", () => {
             assert.match(yield* answer, /^HTTP\/1\.1 408(?:.|\s)*NOPEA-W007/u)
           assert.deepStrictEqual(bodies, [])
         }),
-      { bodyTimeout: "200 millis" },
+      { bodyTimeout: 200 },
     ),
   )
 

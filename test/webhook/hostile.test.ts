@@ -54,7 +54,7 @@ describe("a client that takes its time", () => {
           assert.strictEqual(yield* get(port, "/health"), "200 ok")
           assert.deepStrictEqual(bodies, [])
         }),
-      { bounds: SHORT, bodyTimeout: "200 millis" },
+      { bounds: SHORT, bodyTimeout: 200 },
     ),
   )
 

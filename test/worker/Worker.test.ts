@@ -79,6 +79,81 @@ describe("a worker's mailbox", () => {
     ),
   )
 
+  const sha = outcome().commit.sha
+  const pushed = (s: Supervisor["Service"], commit: string) =>
+    s.send(A, { kind: "webhook", commit })
+
+  it.effect("webhooks of the commit that was just applied are served once in a second", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        yield* s.start(quiet("a"))
+        yield* settle
+        const begun = a.of(A)[0]?.at ?? 0
+        for (let at = 0; at < 30; at++) {
+          for (let one = 0; one < 3; one++) yield* pushed(s, sha)
+          yield* TestClock.adjust("100 millis")
+        }
+        const served = a.of(A).map(({ trigger, at }) => [trigger, at - begun])
+        assert.deepStrictEqual(served, [
+          ["startup", 0],
+          ["webhook", 1000],
+          ["webhook", 2000],
+          ["webhook", 3000],
+        ])
+        yield* TestClock.adjust("1 hour")
+        yield* pushed(s, sha)
+        yield* settle
+        assert.strictEqual(a.of(A).length, 5, "at once where it was calm for long")
+      }),
+    ),
+  )
+
+  it.effect("a webhook of another commit waits for none of its echoes, and no echo is lost", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        yield* s.start(quiet("a"))
+        yield* settle
+        yield* pushed(s, sha)
+        yield* settle
+        yield* pushed(s, "b".repeat(40))
+        yield* settle
+        assert.deepStrictEqual(triggers(a), ["startup", "webhook"])
+        assert.strictEqual(a.of(A)[1]?.commit, "b".repeat(40))
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(
+          a.of(A).map(({ commit }) => commit),
+          [undefined, "b".repeat(40), sha],
+        )
+      }),
+    ),
+  )
+
+  it.effect("a webhook of a commit that was not applied whole is served at once, each time", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, () => Effect.succeed(outcome({ failures: [failure("stall")] })))
+        yield* s.start(quiet("a"))
+        yield* settle
+        for (let one = 0; one < 3; one++) {
+          yield* pushed(s, sha)
+          yield* settle
+        }
+        assert.deepStrictEqual(triggers(a), ["startup", "webhook", "webhook", "webhook"])
+      }),
+    ),
+  )
+
+  it.effect("a stop does not wait for an echo", () =>
+    world((_, s) =>
+      Effect.gen(function* () {
+        yield* s.start(quiet("a"))
+        yield* settle
+        yield* pushed(s, sha)
+        assert.isTrue(yield* s.stop(A, "forget"))
+      }),
+    ),
+  )
+
   it.effect("triggers during a sync start another one after it, one for all of a kind", () =>
     world((a, s) =>
       Effect.gen(function* () {
