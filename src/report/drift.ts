@@ -54,6 +54,8 @@ const bareRow = (
 
 /** What still is as somebody changed it: held, left, or what could not be put back. */
 const rowsOfChange = (change: Change, since: string): ReadonlyArray<DriftEntry> => {
+  // Most objects of a sync have none: what follows costs more than all else that is told of them.
+  if (change.drift === undefined && change.heals !== true && change.note === undefined) return []
   const object = line(formatRef(change.ref), 512)
   const obstacle = unhealed(change)
   const rows = (change.drift ?? [])
@@ -73,9 +75,9 @@ export const foundRows = (
   now: number,
 ): ReadonlyArray<DriftEntry> => {
   const known = new Map(before.map((row) => [row.object, row.firstSeen]))
-  return changes.flatMap((change) =>
-    rowsOfChange(change, known.get(formatRef(change.ref)) ?? timeText(now)),
-  )
+  const since = timeText(now)
+  const sinceOf = ({ ref }: Change) => (known.size === 0 ? undefined : known.get(formatRef(ref)))
+  return changes.flatMap((change) => rowsOfChange(change, sinceOf(change) ?? since))
 }
 
 /** Where a sync failed, what was known of objects that it did not get to still holds. */

@@ -100,7 +100,8 @@ export const newsOf = (
 ): { readonly known: Known; readonly news: DriftNews } => {
   if (isUntouched(outcome)) return { known, news: NO_NEWS }
   const rows = foundRows(outcome, before.drift ?? [], now).slice(0, MAX_KNOWN)
-  const looked = new Set(outcome.changes.map(({ ref }) => line(formatRef(ref), 512)))
+  const isKnown = known.rows.size > 0 || (known.suspended?.size ?? 0) > 0
+  const looked = new Set(isKnown ? outcome.changes.map(({ ref }) => line(formatRef(ref), 512)) : [])
   const isUnseen = (object: string) => outcome.failures.length > 0 && !looked.has(object)
   const glass = new Map(
     noted(outcome.changes, "suspended").map(({ ref, note }) => [
