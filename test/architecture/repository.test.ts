@@ -1,4 +1,3 @@
-import { posix } from "node:path"
 import { describe, expect, it } from "vitest"
 import { SETTINGS } from "../../src/config.ts"
 import { VERSION } from "../../src/version.ts"
@@ -119,19 +118,7 @@ describe("ARCHITECTURE.md", () => {
   })
 })
 
-/** Links to files, from the page that has them. */
-const broken = (page: string, text: string): ReadonlyArray<string> =>
-  [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
-    .map((m) => posix.join(posix.dirname(page), m[1] ?? "").replace(/\/$/, ""))
-    .filter((path) => !files.some((file) => file === path || file.startsWith(`${path}/`)))
-
 describe("pages", () => {
-  const pages = files.filter((path) => path.endsWith(".md"))
-  it("link to files that exist", () => {
-    const sample = "[a](../LICENSE) [b](adr/) [c](nowhere.md) [d](https://example.com/x)"
-    expect(broken("docs/x.md", sample)).toEqual(["docs/nowhere.md"])
-    expect(pages.flatMap((page) => broken(page, read(page)))).toEqual([])
-  })
   it("README.md has every setting with its default, and no other", () => {
     const rows = (text: string): ReadonlyArray<string> =>
       [...text.matchAll(/^\| `([A-Z_]+)` \| (?:`(.*)`)? ?\|/gm)].map((m) => `${m[1]}=${m[2] ?? ""}`)

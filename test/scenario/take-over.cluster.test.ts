@@ -34,7 +34,8 @@ const shell = async (name: string, url?: string): Promise<string> => {
   const { bin, kubeconfig } = cluster()
   const path = `${dirname(bin.kubectl)}:${process.env["PATH"]}`
   const env = { PATH: path, KUBECONFIG: kubeconfig, HOME: here.controller.folder }
-  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", recipe(name, url)], { env })
+  const cwd = here.controller.folder
+  const { stdout } = await run("bash", ["-euo", "pipefail", "-c", recipe(name, url)], { env, cwd })
   return stdout
 }
 
@@ -173,6 +174,58 @@ describe("docs/take-over.md", () => {
     assert.notProperty(taken.metadata.annotations, "argocd.argoproj.io/tracking-id")
     await shell("argo-remove")
     await here.api.waitForGone(unit)
+  })
+
+  /** Synced by NOPEA, then left to whoever comes next. */
+  const leftBehind = async (name: string) => {
+    const repo = await here.git.createRepo(name)
+    const commit = await repo.commit({
+      "a.yaml": configMap(name, "git", "  labels: {app: shop}\n"),
+    })
+    await shell("look", repo.url)
+    await shell("take")
+    await synced(here, "shop", commit)
+    await shell("leave")
+    await here.api.waitForGone(repositoryKey(here.namespace, "shop"))
+    const found = await live(name)
+    assert.strictEqual(found.metadata.labels["nopea.io/repository"], "shop")
+    return found
+  }
+  const managersOf = ({ metadata }: Json): ReadonlyArray<string> =>
+    (metadata.managedFields ?? []).map(({ manager }: Json) => manager)
+  const marksOf = ({ metadata }: Json): ReadonlyArray<string> =>
+    Object.keys({ ...metadata.labels, ...metadata.annotations }).filter((key) =>
+      /^nopea\.io\/|managed-by$/u.test(key),
+    )
+
+  it("back to a tool that applies on the server: only what NOPEA alone holds goes", async () => {
+    explainFailure(here)
+    const { uid } = (await leftBehind("back-server")).metadata
+    const labels = { app: "shop", "kustomize.toolkit.fluxcd.io/name": "shop" }
+    const metadata = { name: "back-server", namespace: here.namespace, labels }
+    const manifest = { ...configMapKey(here.namespace, "back-server"), metadata }
+    const flux = { fieldManager: "kustomize-controller" }
+    await here.api.apply({ ...manifest, data: { value: "git" } }, flux)
+    const lines = (await shell("let-go-look")).split("\n").filter((line) => /^[-+] /u.test(line))
+    assert.isAbove(lines.length, 3)
+    assert.isEmpty(lines.filter((line) => !/nopea/u.test(line)))
+    await shell("let-go")
+    const found = await live("back-server")
+    assert.strictEqual(found.metadata.uid, uid)
+    assert.deepEqual([marksOf(found), managersOf(found)], [[], ["kustomize-controller"]])
+    assert.deepEqual([found.data, found.metadata.labels], [{ value: "git" }, labels])
+    await here.api.apply({ ...manifest, data: { other: "x" } }, flux)
+    assert.deepEqual((await live("back-server")).data, { other: "x" })
+  })
+
+  it("back to a tool that applies at the client: nothing of NOPEA stays", async () => {
+    explainFailure(here)
+    const { uid } = (await leftBehind("back-client")).metadata
+    await shell("let-go-client")
+    const found = await live("back-client")
+    assert.strictEqual(found.metadata.uid, uid)
+    assert.deepEqual([marksOf(found), found.data], [[], { value: "git" }])
+    assert.notInclude(managersOf(found), "nopea")
   })
 
   it("Helm: the object is taken, and only the release's record is deleted", async () => {
