@@ -157,6 +157,16 @@ describe("docs/reference.md", () => {
   })
 })
 
+describe("docs/operations.md", () => {
+  it("says what to do about every alert, and about no other", () => {
+    const alertsIn = (text: string) =>
+      [...text.matchAll(/\b(Nopea[A-Z]\w+)/gu)].map(([, name]) => name).sort()
+    expect(alertsIn(read("docs/operations.md"))).toEqual(
+      alertsIn(read("deploy/monitoring/alerts.yaml")),
+    )
+  })
+})
+
 describe("README.md", () => {
   it("links to every page for users", () => {
     const linked = new Set(linksOf("README.md", read("README.md")).map(({ path }) => path))

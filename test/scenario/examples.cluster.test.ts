@@ -4,14 +4,23 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { loadAll } from "js-yaml"
-import { assert, describe, it } from "vitest"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import type { Json, KubeObject } from "../cluster/Api.ts"
 import { cluster } from "../cluster/connect.ts"
 import { built, find } from "../deploy/manifests.ts"
+import { type SshServer, startSshServer } from "../gitserver/SshServer.ts"
+import { signHead } from "../gitserver/signing.ts"
+import { sshKey } from "../gitserver/sshKeys.ts"
 import { configMap, configMapKey, explainFailure, statusOf, world } from "./world.ts"
 
 const run = promisify(execFile)
-const here = world({ env: { NOPEA_ALLOW_CONTROLLER_IDENTITY: "false" } })
+const { kustomize = "" } = cluster().bin
+const here = world({
+  env: {
+    NOPEA_ALLOW_CONTROLLER_IDENTITY: "false",
+    ...(kustomize === "" ? {} : { NOPEA_KUSTOMIZE: kustomize }),
+  },
+})
 const folder = join(import.meta.dirname, "../../examples")
 const files = readdirSync(folder).filter((name) => name.endsWith(".yaml"))
 
@@ -31,6 +40,45 @@ const strictly = async (one: KubeObject): Promise<string> => {
   return answer.status >= 400 ? `${one.kind} ${one.metadata.name}: ${answer.body.message}` : ""
 }
 
+const key = sshKey()
+let ssh: SshServer
+beforeAll(async () => {
+  ssh = await startSshServer({ hostKey: sshKey(), allowed: [key.public] })
+})
+afterAll(() => ssh.stop())
+
+/** What the examples ask the reader to put in. */
+const filled = (one: KubeObject): KubeObject => {
+  const real: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    "deploy-key": { identity: key.private, known_hosts: ssh.knownHosts },
+    signers: { ann: key.public },
+  }
+  const stringData = real[one.metadata.name]
+  return one.kind === "Secret" && stringData !== undefined ? { ...one, stringData } : one
+}
+
+/** The repository that an example follows: one object, in the path and in the way that its spec asks for. */
+const follow = async (one: KubeObject): Promise<KubeObject> => {
+  const { name } = one.metadata
+  const { url, path, branch = "main", ref, verify } = one["spec"]
+  const title = /([^/]+)\.git$/u.exec(url)?.[1] ?? name
+  const repo = await here.git.createRepo(`${title}-${name}`)
+  const object = configMap(`of-${name}`, "x")
+  const isOverlay = kustomize !== "" && path?.startsWith("overlays/") === true
+  const files = isOverlay
+    ? {
+        "base/kustomization.yaml": "resources: [a.yaml]",
+        "base/a.yaml": object,
+        [`${path}/kustomization.yaml`]: "resources: [../../base]",
+      }
+    : { [`${path === undefined ? "" : `${path}/`}a.yaml`]: object }
+  await repo.commit(files, { branch })
+  if (ref !== undefined) await repo.tag("v1.2.3")
+  if (verify !== undefined) await signHead(repo, name, key)
+  const served = url.startsWith("ssh:") ? ssh.serve(repo) : repo.url
+  return { ...one, spec: { ...one["spec"], url: served } }
+}
+
 /** What each GitRepository of the examples comes to. */
 const ENDS: Readonly<Record<string, "applied" | "planned" | "suspended">> = {
   shop: "applied",
@@ -48,6 +96,11 @@ const ENDS: Readonly<Record<string, "applied" | "planned" | "suspended">> = {
   preview: "applied",
   hooked: "applied",
   stopped: "suspended",
+  database: "applied",
+  webshop: "applied",
+  keyed: "applied",
+  signed: "applied",
+  overlay: "applied",
 }
 
 const HOLDS: Readonly<Record<string, (status: Json) => boolean>> = {
@@ -86,16 +139,8 @@ describe("the examples", () => {
     explainFailure(here)
     for (const one of read("minimal.yaml").slice(0, 2)) await here.api.apply(one)
     for (const one of files.flatMap(read)) {
-      if (one.kind === "Secret") await here.api.apply(one)
-      if (one.kind !== "GitRepository") continue
-      const { name } = one.metadata
-      const { url, path, branch = "main", ref } = one["spec"]
-      const title = /([^/]+)\.git$/u.exec(url)?.[1] ?? name
-      const repo = await here.git.createRepo(`${title}-${name}`)
-      const file = `${path === undefined ? "" : `${path}/`}a.yaml`
-      await repo.commit({ [file]: configMap(`of-${name}`, "x") }, { branch })
-      if (ref !== undefined) await repo.tag("v1.2.3")
-      await here.api.apply({ ...one, spec: { ...one["spec"], url: repo.url } })
+      if (one.kind === "Secret") await here.api.apply(filled(one))
+      if (one.kind === "GitRepository") await here.api.apply(await follow(one))
     }
     for (const [name, end] of Object.entries(ENDS)) {
       await statusOf(here, name, `is ${end}`, (status) => HOLDS[end]?.(status) === true)

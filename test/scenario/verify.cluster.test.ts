@@ -1,10 +1,8 @@
 // Signed commits at the running controller: what nobody trusted signed is not applied, and drift goes on being healed.
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { assert, describe, it } from "vitest"
 import { eventually } from "../cluster/Api.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
+import { signHead } from "../gitserver/signing.ts"
 import { type SshKey, sshKey } from "../gitserver/sshKeys.ts"
 import {
   configMap,
@@ -20,19 +18,10 @@ import {
 const here = world()
 const [alice, bob] = [sshKey(), sshKey()]
 
-/** A commit of this value at main, signed as git does it. */
+/** A commit of this value at main, signed. */
 const signed = async (repo: GitRepo, value: string, key: SshKey): Promise<string> => {
   await repo.commit({ "a.yaml": configMap("signed", value) })
-  const folder = await mkdtemp(join(tmpdir(), "nopea-signing-"))
-  try {
-    await writeFile(join(folder, "key"), key.private, { mode: 0o600 })
-    const by = ["-c", "gpg.format=ssh", "-c", `user.signingkey=${join(folder, "key")}`]
-    const sha = await repo.git([...by, "commit-tree", "-S", "-m", value, "main^{tree}"])
-    await repo.reset(sha)
-    return sha
-  } finally {
-    await rm(folder, { recursive: true })
-  }
+  return signHead(repo, value, key)
 }
 
 const live = async (): Promise<string> =>

@@ -1,4 +1,8 @@
 // Webhooks at the running controller: what is proven is live soon, what is forged does nothing.
+import { execFile } from "node:child_process"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { promisify } from "node:util"
 import { assert, describe, it } from "vitest"
 import { eventually } from "../cluster/Api.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
@@ -14,6 +18,7 @@ import {
   world,
 } from "./world.ts"
 
+const run = promisify(execFile)
 const SECRET = "in-the-environment"
 const here = world({ env: { NOPEA_WEBHOOK_SECRET: `old-one,${SECRET}` } })
 
@@ -65,6 +70,31 @@ const storeSecret = (name: string, values: Readonly<Record<string, string>>) =>
     metadata: { name, namespace: here.namespace },
     stringData: values,
   })
+
+/** A block of docs/webhooks.md, in a shell that has what its first block would set. */
+const shell = async (name: string, url: string): Promise<string> => {
+  const page = await readFile(join(import.meta.dirname, "../../docs/webhooks.md"), "utf8")
+  const block = (title: string) =>
+    new RegExp(`\`\`\`sh ${title}\n([^\`]*?)\`\`\``, "u").exec(page)?.[1] ?? `false # ${title}`
+  const sign = block("try")
+    .split("\n")
+    .filter((line) => line.startsWith("sign()"))
+  const script = [...sign, block(name)].join("\n")
+  const NOPEA = `http://127.0.0.1:${here.controller.port}`
+  const env = { PATH: process.env["PATH"], NOPEA, SECRET, URL: url }
+  return (await run("bash", ["-euo", "pipefail", "-c", script], { env })).stdout
+}
+
+describe("docs/webhooks.md", () => {
+  it("has a delivery for each kind of provider that is taken as it stands", async () => {
+    explainFailure(here)
+    const repo = await begin("by-hand")
+    for (const name of ["github", "gitea", "gitlab", "bitbucket", "bitbucket-server", "azure"]) {
+      assert.strictEqual(await shell(`try-${name}`, repo.url), "queued for 1 GitRepository\n", name)
+    }
+    assert.match(await shell("try-github", "https://git.example/other.git"), /^NOPEA-W004 /u)
+  })
+})
 
 describe("a signed push", () => {
   it("of GitHub is live soon, and its replay does nothing", async () => {
