@@ -33,6 +33,9 @@ const refusalOf = ({ headers }: IncomingMessage, maxBytes: number): Answer | und
   return encoding.toLowerCase() === "identity" ? undefined : REFUSALS.encoded
 }
 
+const whole = ([first, ...more]: ReadonlyArray<Uint8Array>): Uint8Array =>
+  first !== undefined && more.length === 0 ? first : Buffer.concat(first ? [first, ...more] : [])
+
 export const makeBodies = ({ maxBytes, timeout }: Limits): Bodies => {
   /** Ways to end a body, by when it began: one look at all of them costs less than a timer for each. */
   const awaited = new Map<() => void, number>()
@@ -54,7 +57,7 @@ export const makeBodies = ({ maxBytes, timeout }: Limits): Bodies => {
       }
       const finish = () => {
         leave()
-        resume(Effect.succeed(Buffer.concat(chunks)))
+        resume(Effect.succeed(whole(chunks)))
       }
       const breakOff = () => refuse(REFUSALS.malformed)
       const tooLate = () => refuse(REFUSALS.late)

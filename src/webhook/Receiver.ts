@@ -77,7 +77,10 @@ const deliveryOf = (
 
 const parse = (bytes: Uint8Array): Result.Result<unknown, Answer> =>
   Result.try({
-    try: () => JSON.parse(Buffer.from(bytes).toString()) as unknown,
+    try: () =>
+      JSON.parse(
+        Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(),
+      ) as unknown,
     catch: (): Answer => REFUSALS.malformed,
   })
 

@@ -42,16 +42,14 @@ const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/u
 const NO_COMMIT = /^0+$/u
 const ID = /^[\w{}:.-]{1,128}$/u
 
-const dig = (value: unknown, path: string): unknown =>
-  path
-    .split(".")
-    .reduce<unknown>(
-      (at, key) =>
-        Predicate.isObject(at) && Object.hasOwn(at, key)
-          ? (at as Record<string, unknown>)[key]
-          : undefined,
-      value,
-    )
+const dig = (value: unknown, path: string): unknown => {
+  let at = value
+  for (const key of path.split(".")) {
+    if (!(Predicate.isObject(at) && Object.hasOwn(at, key))) return undefined
+    at = (at as Record<string, unknown>)[key]
+  }
+  return at
+}
 
 const texts = (body: unknown, ...paths: ReadonlyArray<string>): ReadonlyArray<string> =>
   paths.flatMap((path) => {
