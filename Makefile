@@ -87,7 +87,7 @@ $(INSTALLED): package-lock.json | need-node
 	@touch $@
 
 dist/nopea.js: $(SOURCES) | $(INSTALLED)
-	@npm run --silent build
+	@echo "bundling dist/nopea.js"; npm run --silent build >/dev/null
 
 define ask
 context=$$(kubectl config current-context) || exit 1; \
