@@ -2,6 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { SyncError } from "../domain/errors.ts"
 import type { ObjectKey } from "../domain/object.ts"
+import type { Rollback } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import type { Memory } from "../plan/evidence.ts"
@@ -15,6 +16,8 @@ export interface Worked {
   readonly generation: number
   /** Nothing failed, waited or was held: the same commit needs no second look. */
   readonly clean: boolean
+  /** Git had `from` then, and the commit is what was gone back to. */
+  readonly rollback?: Rollback
   /** Why the Git server gave no answer since: what it has now is not known. */
   readonly unasked?: SyncError
 }

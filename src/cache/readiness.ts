@@ -1,5 +1,6 @@
 /** Who waits for whom: dependencies between GitRepositories, and why one is not ready yet. Pure. */
 import { type GitRepository, keyOf } from "../domain/repository.ts"
+import { ANNOTATION_ROLLBACK, parseRollback } from "../domain/rollback.ts"
 import { conditionOf, type RepositoryStatus } from "../domain/status.ts"
 
 export interface Row {
@@ -9,6 +10,8 @@ export interface Row {
   readonly dependsOn: ReadonlyArray<string>
   /** What it follows: equal texts follow the same commits. */
   readonly source: string
+  /** The commit that it was told to go back to: others need not follow there. */
+  readonly pin: string | undefined
   readonly wait: boolean
   readonly dryRun: boolean
   readonly status: RepositoryStatus
@@ -41,6 +44,7 @@ export const rowOf = (repository: GitRepository, status: RepositoryStatus): Row 
     generation: metadata.generation ?? 0,
     dependsOn: dependenciesOf(repository),
     source: JSON.stringify(ref === undefined ? { url, branch } : { url, ref }),
+    pin: parseRollback(metadata.annotations?.[ANNOTATION_ROLLBACK] ?? "")?.to,
     wait: spec.wait,
     dryRun: spec.dryRun,
     status,
@@ -71,10 +75,13 @@ const problem = (rows: Rows, me: Row, on: string, sha: string): Problem | undefi
   const name = named(on)
   if (row === undefined) return { on, why: `${name} does not exist`, detail: "", isBehind: false }
   const [why, detail] = unready(row) ?? []
-  const isSame = row.source === me.source && !row.dryRun
+  const isSame = row.source === me.source && !row.dryRun && me.pin !== sha
   const at = row.status.lastSyncedCommit
-  const isBehind = isSame && at !== sha
+  const isLeft = row.status.rollback?.from === sha
+  const isBehind = isSame && at !== sha && !isLeft
   if (why !== undefined) return { on, why: `${name} ${why}`, detail: detail ?? "", isBehind, at }
+  if (isSame && isLeft)
+    return { on, why: `${name} was rolled back from ${sha.slice(0, 7)}`, detail: "", isBehind, at }
   if (!isBehind) return undefined
   return { on, why: `${name} has not applied ${sha.slice(0, 7)} yet`, detail: "", isBehind, at }
 }

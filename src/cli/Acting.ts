@@ -48,9 +48,9 @@ const progress = (text: string): Effect.Effect<void> =>
     if (process.stderr.isTTY) process.stderr.write(`\r\u001B[2K${text}`)
   })
 
-const awaitSync = (
+export const awaitSync = (
   here: Here,
-  { name, timeout }: SyncOptions,
+  { name, timeout }: Pick<SyncOptions, "name" | "timeout">,
   asked: Asked,
 ): Effect.Effect<View, Told> =>
   Effect.gen(function* () {
@@ -78,7 +78,8 @@ const suspended = (view: View): Told => ({
   exit: EXIT.no,
 })
 
-const isReady = ({ status }: View): boolean => conditionOf(status, "Ready")?.status === "True"
+export const isReady = ({ status }: View): boolean =>
+  conditionOf(status, "Ready")?.status === "True"
 
 /** `nopea sync NAME`: fails where the sync did, after telling why. */
 export const sync = (here: Here, options: SyncOptions): Effect.Effect<string, Told> =>

@@ -1,58 +1,15 @@
 /** The commands that speak to a cluster: their flags and arguments. */
-import { Console, Effect, type Scope } from "effect"
+import { Console, Effect, Option, type Scope } from "effect"
 import * as Argument from "effect/cli/Argument"
 import type * as CliError from "effect/cli/CliError"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { parseGoDuration } from "../domain/duration.ts"
 import { VERSION } from "../version.ts"
 import { type AccessFlags, type Connect, type Here, reach } from "./Cluster.ts"
 import { failed, silently } from "./Failed.ts"
+import { ACCESS, ALL, millisOf, NAME, optionalText, outputOf, TIMEOUT, WAIT } from "./Flags.ts"
 import { EXIT, type Told } from "./told.ts"
 import type { Tools } from "./Wanted.ts"
-
-const optionalText = (name: string, help: string) =>
-  Flag.String(name).pipe(Flag.withDescription(help), Flag.optional)
-
-/** As kubectl names them. */
-const ACCESS = {
-  kubeconfig: optionalText("kubeconfig", "kubeconfig file [KUBECONFIG, default ~/.kube/config]"),
-  context: optionalText("context", "context of the kubeconfig; default: its current one"),
-  namespace: optionalText("namespace", "namespace; default: that of the context").pipe(
-    Flag.withAlias("n"),
-  ),
-}
-
-const ALL = Flag.Boolean("all-namespaces").pipe(
-  Flag.withAlias("A"),
-  Flag.withDescription("those of all namespaces"),
-  Flag.withDefault(false),
-)
-
-const NAME = Argument.String("name").pipe(Argument.withDescription("name of the GitRepository"))
-
-const outputOf = <const Forms extends ReadonlyArray<string>>(...forms: Forms) =>
-  Flag.Literals("output", forms).pipe(
-    Flag.withAlias("o"),
-    Flag.withDescription("how to print it; default: for people"),
-    Flag.withDefault("text" as const),
-  )
-
-const TIMEOUT = Flag.String("timeout").pipe(
-  Flag.withDescription("how long to wait, such as 30s or 5m"),
-  Flag.withDefault("5m"),
-)
-
-const millisOf = (text: string): Effect.Effect<number, Told> => {
-  const millis = parseGoDuration(text)
-  return millis === undefined
-    ? Effect.fail({
-        message: `--timeout ${text} is no duration`,
-        fix: "write it as 30s, 5m or 1h30m",
-        exit: EXIT.usage,
-      })
-    : Effect.succeed(millis)
-}
 
 const reading = Effect.promise(() => import("./Reading.ts"))
 const acting = Effect.promise(() => import("./Acting.ts"))
@@ -105,10 +62,7 @@ const sync = (run: Run) =>
       name: NAME,
       ...ACCESS,
       timeout: TIMEOUT,
-      wait: Flag.Boolean("wait").pipe(
-        Flag.withDescription("wait until the sync has ended (--no-wait: only ask for it)"),
-        Flag.withDefault(true),
-      ),
+      wait: WAIT,
     },
     (options) =>
       run(options, (here) =>
@@ -130,6 +84,41 @@ const acts = (run: Run) => [
     run(o, (here) => Effect.flatMap(acting, (a) => a.approvePrune(here, o.name))),
   ).pipe(Command.withDescription("Let the held deletes of the present commit go on")),
 ]
+
+const rollback = (run: Run) =>
+  Command.make(
+    "rollback",
+    {
+      name: NAME,
+      ...ACCESS,
+      to: optionalText(
+        "to",
+        "commit to go back to: a full id, or the beginning of one in the history; default: the newest before the present one that was applied whole",
+      ),
+      clear: Flag.Boolean("clear").pipe(
+        Flag.withDescription("forget the rollback, and follow Git again"),
+        Flag.withDefault(false),
+      ),
+      yes: Flag.Boolean("yes").pipe(
+        Flag.withAlias("y"),
+        Flag.withDescription("do not ask"),
+        Flag.withDefault(false),
+      ),
+      timeout: TIMEOUT,
+      wait: WAIT,
+    },
+    (options) =>
+      run(options, (here) =>
+        Effect.gen(function* () {
+          const timeout = yield* millisOf(options.timeout)
+          const to = Option.getOrUndefined(options.to)
+          const { rollback: goBack } = yield* Effect.promise(() => import("./Rollback.ts"))
+          return yield* goBack(here, { ...options, to, timeout })
+        }),
+      ),
+  ).pipe(
+    Command.withDescription("Go back to an earlier commit, until Git has another than the present"),
+  )
 
 const events = (run: Run) =>
   Command.make(
@@ -225,6 +214,7 @@ export const clusterCommands = (connect: Connect, tools: Tools): ReadonlyArray<A
     events(run),
     sync(run),
     diff(connect, tools),
+    rollback(run),
     ...acts(run),
     version(connect),
   ]

@@ -184,6 +184,7 @@ C004 | it is not known in whose name to apply | no spec.serviceAccountName, outs
 C005 | the sync took longer than spec.timeout | a slow Git server or API server, or very much work | see in the log which stage was slow; raise spec.timeout where the work is that large
 C006 | spec asks for what this version does not carry out | a field of a later version | remove what is named, or use a version of the controller that knows it
 C007 | the Secret of spec.verify holds no SSH public keys | a private key, options before a key, or a line that was cut | let its values be SSH public keys, one a line, without options
+C008 | the annotation nopea.io/rollback is not understood, and nothing is synced | it was written by hand, with a short id, a branch, or one commit twice | let nopea rollback NAME write it, or take it away with nopea rollback NAME --clear
 C010 | a setting of the controller has a wrong value | a typing error in a flag or variable | set it to what the failure expects
 C011 | the address cannot be listened on | another process has the port | free the port, or set NOPEA_LISTEN to another address
 C020 | no worker runs for this GitRepository | it does not exist, or cannot be read | see whether it exists, and its Ready condition

@@ -87,6 +87,13 @@ export const countsOf = (entry: HistoryEntry): string =>
     .map((count) => `${entry[count]} ${count}`)
     .join(", ") || "nothing written"
 
+/** With the commit that was left for it. */
+const resultOf = (entry: HistoryEntry): string => {
+  const { rolledBackFrom } = entry
+  const back = rolledBackFrom === undefined ? "" : `, rolled back from ${short(rolledBackFrom)}`
+  return countsOf(entry) + back
+}
+
 /** Newest first. */
 export const historyText = (rows: ReadonlyArray<HistoryEntry>, { now, wide }: Listing): string => {
   const row = (entry: HistoryEntry): ReadonlyArray<string> => [
@@ -95,7 +102,7 @@ export const historyText = (rows: ReadonlyArray<HistoryEntry>, { now, wide }: Li
     entry.trigger,
     entry.phase,
     entry.duration,
-    countsOf(entry),
+    resultOf(entry),
     ...(wide ? [entry.startedAt, entry.syncId] : []),
   ]
   const head = ["AGE", "COMMIT", "TRIGGER", "PHASE", "DURATION", "RESULT"]

@@ -1,5 +1,6 @@
 /** `nopea status NAME`: what, why, and how to mend it, on one screen. */
 import type { Condition, DriftEntry, FailureEntry } from "../domain/status.ts"
+import { rollbackText } from "./goBack.ts"
 import { countsOf, deedOf, fateOf, objectText, whoOf } from "./lists.ts"
 import {
   following,
@@ -122,6 +123,11 @@ const advice = (view: View): ReadonlyArray<readonly [string, string]> => {
     ...(held === undefined
       ? []
       : ([[`nopea approve-prune ${target}`, `lets ${short(held)} delete what left Git`]] as const)),
+    ...(status.rollback === undefined
+      ? []
+      : ([
+          [`nopea rollback ${target} --clear`, `takes ${short(status.rollback.from)} after all`],
+        ] as const)),
     ...[...codes]
       .slice(0, 3)
       .map((code) => [`nopea explain ${code}`, "says more about it"] as const),
@@ -158,6 +164,7 @@ export const statusText = (view: View, telling: Telling): string => {
       ["Follows", `${textOf(view, "url")} (${following(view)}, path ${textOf(view, "path", ".")})`],
       ["Commit", commitText(view, now)],
       ["Synced", syncedText(view, now)],
+      ["Rollback", rollbackText(view)],
       ["Objects", objectsText(view)],
       ["Last sync", lastText(view, now)],
       ["Policy", policies(view)],

@@ -1,6 +1,7 @@
 /** What one sync came to: everything that state, status, events and metrics are made from. */
 import type { ChangeSet } from "./change.ts"
 import type { Failure, SyncError } from "./errors.ts"
+import type { Rollback } from "./rollback.ts"
 import type { Commit } from "./source.ts"
 
 export interface SyncOutcome {
@@ -22,6 +23,8 @@ export interface SyncOutcome {
   readonly wakeAt?: number
   /** Why Git gave no answer when it was asked last: nobody asked since, `commit` is what was known before. */
   readonly unasked?: SyncError
+  /** Git has `from`, and `commit` is what somebody went back to. */
+  readonly rollback?: Rollback
 }
 
 /** It ended before it looked at objects, so it answers with none; an empty path is as quiet. */

@@ -77,8 +77,14 @@ const PlanEntry = Schema.Struct({
   paths: optionalKey(Schema.Array(Text)),
 })
 
+const RollbackEntry = Schema.Struct({
+  from: Text.annotate({ description: "Full id of the commit that Git has, and that was left." }),
+  to: Text.annotate({ description: "Full id of the commit that is applied instead." }),
+})
+
 const HistoryEntry = Schema.Struct({
   commit: text("Full id; absent where Git could not be asked."),
+  rolledBackFrom: text("The commit that Git had, where it was rolled back."),
   trigger: Text.annotate({ description: "Why the sync ran." }),
   phase: Phase,
   startedAt: Text.annotate({ format: "date-time" }),
@@ -104,6 +110,11 @@ export const RepositoryStatus = Schema.Struct({
   lastAttemptedCommit: text("The last commit that a sync tried."),
   lastSyncTime: time("When a sync last did something."),
   commit: optionalKey(CommitEntry.annotate({ description: "The commit last tried." })),
+  rollback: optionalKey(
+    RollbackEntry.annotate({
+      description: "In force: the next commit other than `from` is followed again.",
+    }),
+  ),
   inventoryKinds: list("Kinds of objects held, as group/Kind.", Text),
   resourceCount: number("Objects in Git."),
   appliedCount: number("Those of them that are in the cluster as Git says."),

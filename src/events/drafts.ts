@@ -139,10 +139,11 @@ const artifact = (place: Place, { repository }: Finished, sha: string) => ({
 
 const hasObjects = ({ resourceCount = 0 }: RepositoryStatus): boolean => resourceCount > 0
 
-/** It was synced before, or is older than what is replaced: a revert is a new commit, and an upgrade. */
+/** It was gone back to, or synced before, or is older: a revert is a new commit, and an upgrade; so is what was left. */
 const isOlder = ({ before, after }: Finished): boolean => {
   const sha = after.lastSyncedCommit
   const wasSynced = (before.history ?? []).some((h) => h.commit === sha && h.phase === "Synced")
+  if (after.rollback || before.rollback?.from === sha) return after.rollback !== undefined
   const isKnown = before.commit?.sha === before.lastSyncedCommit
   const [then, now] = [before.commit?.time, after.commit?.time].map((time) =>
     Date.parse(time ?? ""),

@@ -72,6 +72,7 @@ export const withHistory = (
   const counts = count(outcome?.changes ?? [])
   const entry: HistoryEntry = {
     ...(outcome === undefined ? {} : { commit: outcome.commit.sha }),
+    ...(outcome?.rollback === undefined ? {} : { rolledBackFrom: outcome.rollback.from }),
     trigger: trigger.kind,
     phase: status.phase ?? "Failed",
     startedAt: timeText(startedAt),

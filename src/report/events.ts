@@ -12,6 +12,7 @@ import { WRITES } from "./entries.ts"
 import type { DriftNews } from "./news.ts"
 import type { Undelivered } from "./notification.ts"
 import { line, MAX_MESSAGE, plural, short } from "./text.ts"
+import { wentBack } from "./verdict.ts"
 
 export interface Notice {
   readonly type: "Normal" | "Warning"
@@ -37,12 +38,12 @@ const newsOf = (
 }
 
 /** `applied 4f1c2ab (3/3): 1 created, 2 configured`; objects that were only looked at are not counted. */
-const applied = ({ summary }: RepositoryStatus, { changes, commit }: SyncOutcome): Notice => {
+const applied = (after: RepositoryStatus, { changes, commit }: SyncOutcome): Notice => {
   const counts = count(changes)
   const tally = WRITES.filter((action) => counts[action] > 0).map((a) => `${counts[a]} ${a}`)
-  const resources = summary?.resources ?? "0/0"
-  const message = `applied ${short(commit.sha)} (${resources}): ${tally.join(", ")}`
-  return { type: "Normal", reason: "Succeeded", message }
+  const resources = after.summary?.resources ?? "0/0"
+  const message = `applied ${short(commit.sha)} (${resources}): ${tally.join(", ")}${wentBack(after)}`
+  return { type: "Normal", reason: after.rollback ? "RolledBack" : "Succeeded", message }
 }
 
 /** More than heals, which tell for themselves. */

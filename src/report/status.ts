@@ -163,12 +163,13 @@ const keptUp = (
 }
 
 const succeeded = (
-  before: RepositoryStatus,
+  { rollback: _, ...told }: RepositoryStatus,
   outcome: SyncOutcome,
   report: SyncReport,
   at: Moment,
 ): RepositoryStatus => {
-  const { commit, failures } = outcome
+  const { commit, failures, rollback } = outcome
+  const before = rollback === undefined ? told : { ...told, rollback }
   const known = isUntouched(outcome) ? before : looked(before, outcome, at)
   if (outcome.unasked !== undefined) return keptUp(known, outcome, outcome.unasked, report, at)
   const verdict = verdictOf(known, outcome, report)

@@ -82,12 +82,20 @@ const errorReason = (error: SyncError): string => {
 export const verdictOfError = (error: SyncError, retryIn: number | undefined): Verdict =>
   failed(errorReason(error), sentence(toFailure(error)), retryIn)
 
-const verdictOfFailures = (
-  { commit, failures, resourceCount, appliedCount }: SyncOutcome,
-  retryIn: number | undefined,
-): Verdict => {
+/** Before what went wrong with a commit that somebody went back to. */
+const goingBack = ({ rollback }: SyncOutcome): string =>
+  rollback === undefined ? "" : `rollback from ${short(rollback.from)} to ${short(rollback.to)}: `
+
+/** After what went well. */
+export const wentBack = ({ rollback }: Pick<RepositoryStatus, "rollback">): string =>
+  rollback === undefined
+    ? ""
+    : `; rolled back from ${short(rollback.from)} to ${short(rollback.to)}: the next commit other than ${short(rollback.from)} is followed again`
+
+const verdictOfFailures = (outcome: SyncOutcome, retryIn: number | undefined): Verdict => {
+  const { commit, failures, resourceCount, appliedCount } = outcome
   const [first, ...others] = ranked(failures) as [Failure, ...Array<Failure>]
-  const head = `${short(commit.sha)}: ${appliedCount} of ${plural(resourceCount, "object")} applied`
+  const head = `${goingBack(outcome)}${short(commit.sha)}: ${appliedCount} of ${plural(resourceCount, "object")} applied`
   const more = others.length === 0 ? "" : ` (and ${plural(others.length, "more failure")})`
   const reason = first.disposition === "wait" ? "Progressing" : reasonOf(first)
   return failed(reason, `${head}${more}. ${sentence(first)}`, retryIn)
@@ -96,14 +104,14 @@ const verdictOfFailures = (
 /** Why deletes are held; `undefined`: they are not. */
 const heldBecause = (known: RepositoryStatus, outcome: SyncOutcome): string | undefined => {
   const note = noted(outcome.changes, "pruneHeld")[0]?.note
-  if (note !== undefined) return `${note.reason}. Fix: ${note.fix}`
+  if (note !== undefined) return `${goingBack(outcome)}${note.reason}. Fix: ${note.fix}`
   if (!isUntouched(outcome)) return undefined
   const ready = conditionOf(known, "Ready")
   if (ready?.reason === "PruneHeld") return ready.message
   const { sha } = outcome.commit
   return known.lastSyncedCommit === sha
     ? undefined
-    : `${short(sha)}: deletes are held by spec.pruneLimit. Fix: annotate the GitRepository with nopea.io/approve-prune=${sha}, or bring the objects back to Git`
+    : `${goingBack(outcome)}${short(sha)}: deletes are held by spec.pruneLimit. Fix: annotate the GitRepository with nopea.io/approve-prune=${sha}, or bring the objects back to Git`
 }
 
 const plannedText = ({ plan = [] }: RepositoryStatus): string => {
@@ -118,7 +126,7 @@ export const appliedVerdict = (known: RepositoryStatus, sha: string): Verdict =>
   phase: known.driftedCount ? "Drifted" : "Synced",
   ready: "True",
   reason: "Succeeded",
-  message: `applied ${short(sha)}: ${plural(known.resourceCount ?? 0, "object")}`,
+  message: `applied ${short(sha)}: ${plural(known.resourceCount ?? 0, "object")}${wentBack(known)}`,
   next: "settled",
 })
 
@@ -137,7 +145,7 @@ export const verdictOf = (
   if (failures.length > 0) return verdictOfFailures({ ...outcome, failures }, retryIn)
   const good = { ready: "True", reason: "Succeeded", next: "settled" } as const
   if (repository.spec.dryRun) {
-    const message = `dry run of ${short(commit.sha)}: ${plannedText(known)} would be written`
+    const message = `dry run of ${short(commit.sha)}: ${plannedText(known)} would be written${wentBack(known)}`
     return { ...good, phase: known.plan?.length ? "Pending" : "Synced", message }
   }
   const held = heldBecause(known, outcome)

@@ -19,7 +19,7 @@ export const syncPushed = Effect.fn("Sync.pushed")(function* (
   const pushed = request.trigger.commit
   const head = yield* git.sync(source, path)
   if (pushed === undefined || head.sha === pushed) return head
-  const isNews = head.sha !== before?.commit.sha
+  const isNews = head.sha !== (before?.rollback?.from ?? before?.commit.sha)
   for (const wait of isNews ? WAITS.slice(0, OVERTAKEN) : WAITS) {
     yield* Effect.sleep(wait)
     const remote = yield* git.lsRemote(source, Duration.zero)

@@ -9,6 +9,7 @@ import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
+import { rollbackOf } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
@@ -17,22 +18,14 @@ import { memoryAfter } from "../plan/evidence.ts"
 import { appliedAfter, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
+import { findCommit, inRollback } from "./Commits.ts"
 import { Credentials } from "./Credentials.ts"
 import type { HashKey } from "./HashKey.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
-import {
-  answerOf,
-  isVerified,
-  type Journey,
-  sharedAnswer,
-  timedOut,
-  unaskedIn,
-  wantedOf,
-} from "./journey.ts"
+import { answerOf, isVerified, type Journey, timedOut, unaskedIn, wantedOf } from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
-import { syncPushed } from "./Pushed.ts"
 import { isFromMirror, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
 import { refuseUnsupported } from "./unsupported.ts"
@@ -57,48 +50,20 @@ const make = (identityRules: IdentityRules) =>
     const declareWaiting = yield* makeWaiting
     const kept = makeKept()
 
-    const ask = Effect.fnUntraced(function* ({ source, repository }: Journey) {
-      const { path } = repository.spec
-      const head = yield* git.head(source)
-      if (head === undefined) return yield* git.sync(source, path)
-      const remote = yield* git.lsRemote(source, sharedAnswer(repository))
-      return head.sha === remote ? head : yield* git.sync(source, path)
-    })
-
-    const commitOf = Effect.fn("Sync.commit")(function* (journey: Journey) {
-      const { source, route, repository, before, request } = journey
-      const { path } = repository.spec
-      if (route.commit === "fetch") return yield* syncPushed(git, journey)
-      if (route.commit === "ask") return yield* ask(journey)
-      const isKnown = request.trigger.kind === "drift" || unaskedIn(journey) !== undefined
-      if (isKnown && before !== undefined) return before.commit
-      return (yield* git.head(source)) ?? (yield* git.sync(source, path))
-    })
-
     /** Who may push is not yet who is trusted. */
     const verify = Effect.fn("Sync.verify")(function* (journey: Journey, { sha }: Commit) {
       if (isVerified(journey, sha)) return
       const trusted = yield* credentials.trusted(journey.repository)
-      yield* git.verify(journey.source, sha, trusted)
+      yield* Effect.mapError(git.verify(journey.source, sha, trusted), inRollback(journey))
     })
 
     const renderOnly = Effect.fnUntraced(function* (journey: Journey, sha: string) {
       const { source, repository, key } = journey
       const { path } = repository.spec
-      const entries = yield* git.files(source, sha, path)
+      const entries = yield* Effect.mapError(git.files(source, sha, path), inRollback(journey))
       const read = (blobs: ReadonlyArray<string>) => git.read(source, sha, blobs)
       const everything = git.files(source, sha, ".")
       return yield* render.render({ subject: key, path, entries, everything, read })
-    })
-
-    const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, { sha }: Commit) {
-      const { key } = journey
-      const place = placeOf(journey, sha)
-      const known = kept.get(key, place)
-      if (known !== undefined) return known
-      const rendered = yield* renderOnly(journey, sha)
-      kept.set(key, place, rendered)
-      return rendered
     })
 
     const renderAt =
@@ -107,6 +72,12 @@ const make = (identityRules: IdentityRules) =>
         const known = kept.get(journey.key, placeOf(journey, sha))
         return known === undefined ? renderOnly(journey, sha) : Effect.succeed(known)
       }
+
+    const renderCommit = Effect.fn("Sync.render")(function* (journey: Journey, { sha }: Commit) {
+      const rendered = yield* renderAt(journey)(sha)
+      kept.set(journey.key, placeOf(journey, sha), rendered)
+      return rendered
+    })
 
     /** Says what is wanted here before anything is written; asks what others want before anything is deleted. */
     const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, seen: Seen) {
@@ -155,11 +126,13 @@ const make = (identityRules: IdentityRules) =>
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan)
       const unasked = unaskedIn(journey)
-      const outcome = outcomeOf({ repository, commit, rendered, plan, result, before, unasked })
+      const known = { repository, commit, before, unasked, rollback: journey.rollback }
+      const outcome = outcomeOf({ ...known, rendered, plan, result })
       const clean = outcome.failures.length === 0
       const generation = repository.metadata.generation ?? 0
       const still = unasked === undefined ? {} : { unasked }
-      yield* cache.commits.set(key, { commit, generation, clean, ...still })
+      const pin = journey.rollback === undefined ? {} : { rollback: journey.rollback }
+      yield* cache.commits.set(key, { commit, generation, clean, ...still, ...pin })
       return outcome
     })
 
@@ -191,8 +164,9 @@ const make = (identityRules: IdentityRules) =>
         yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
       yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
+      const rollback = yield* Effect.fromResult(rollbackOf(repository))
       const source = yield* credentials.source(repository, route.renewCredentials)
-      const journey: Journey = {
+      const begun: Journey = {
         request,
         repository,
         key,
@@ -202,16 +176,19 @@ const make = (identityRules: IdentityRules) =>
         before,
         startedAt,
       }
-      const commit = yield* commitOf(journey).pipe(
-        Effect.tap((found) => verify(journey, found)),
-        Effect.onError((cause) => markUnasked(journey, cause)),
+      const { commit, ...found } = yield* findCommit(git, begun, rollback).pipe(
+        Effect.tap(({ commit, ...found }) => verify({ ...begun, ...found }, commit)),
+        Effect.onError((cause) => markUnasked(begun, cause)),
       )
+      const journey: Journey = { ...begun, ...found }
       if (!isFromMirror(route) && before?.unasked !== undefined) {
         const { unasked: _, ...answered } = before
         yield* cache.commits.set(key, answered)
       }
       yield* gate(journey, commit)
-      return isSettled(journey, commit) ? untouched(commit) : yield* work(journey, commit)
+      return isSettled(journey, commit)
+        ? untouched(commit, journey.rollback)
+        : yield* work(journey, commit)
     }, Effect.scoped)
 
     /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */

@@ -4,6 +4,7 @@ import type { Worked } from "../cache/Cache.ts"
 import type { Wanted } from "../cache/Dependencies.ts"
 import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { Rollback } from "../domain/rollback.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
 import { MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Others } from "../plan/claims.ts"
@@ -20,6 +21,8 @@ export interface Journey {
   readonly identity: Identity
   readonly route: Route
   readonly source: GitSource
+  /** In force: Git has the commit that was left, and this sync is of the other one. */
+  readonly rollback?: Rollback
   readonly before: Worked | undefined
   /** In milliseconds that only go forward: nothing that it saw of Git is older. */
   readonly startedAt: number

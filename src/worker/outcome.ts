@@ -4,6 +4,7 @@ import { type ChangeSet, failuresOf, isAsGitSays } from "../domain/change.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
+import type { Rollback } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
 import { describePlan, type Plan } from "../plan/plan.ts"
 import type { Rendered } from "../render/Render.ts"
@@ -20,6 +21,7 @@ export interface Done {
   /** The sync before this one. */
   readonly before: Worked | undefined
   readonly unasked: SyncError | undefined
+  readonly rollback: Rollback | undefined
 }
 
 const QUIET = new Set(["unchanged", "skipped", "held"])
@@ -47,14 +49,12 @@ const wakeAt = (
 }
 
 /** Tags are taken to stay where they are; told once, by whoever tells of a new commit. */
-const movedTag = ({ repository, commit, before }: Done): ReadonlyArray<string> => {
+const movedTag = ({ repository, commit, before, rollback }: Done): ReadonlyArray<string> => {
   const tag = repository.spec.ref?.tag
-  const isSame =
-    before?.commit.sha === commit.sha || before?.generation !== repository.metadata.generation
-  if (tag === undefined || before === undefined || isSame) return []
-  return [
-    `the tag ${tag} moved from ${before.commit.sha.slice(0, 12)} to ${commit.sha.slice(0, 12)}`,
-  ]
+  const [was, is] = [before?.rollback?.from ?? before?.commit.sha, rollback?.from ?? commit.sha]
+  const isSame = was === is || before?.generation !== repository.metadata.generation
+  if (tag === undefined || was === undefined || isSame) return []
+  return [`the tag ${tag} moved from ${was.slice(0, 12)} to ${is.slice(0, 12)}`]
 }
 
 export const outcomeOf = (done: Done): SyncOutcome => {
@@ -71,12 +71,13 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     inventoryKinds: result.inventoryKinds,
     ...wakeAt(done, failures),
     ...(done.unasked === undefined ? {} : { unasked: done.unasked }),
+    ...(done.rollback === undefined ? {} : { rollback: done.rollback }),
     ...(repository.spec.dryRun ? { plan: describePlan(plan) } : {}),
   }
 }
 
 /** The commit is applied already: nobody looked any further. */
-export const untouched = (commit: Commit): SyncOutcome => ({
+export const untouched = (commit: Commit, rollback?: Rollback): SyncOutcome => ({
   commit,
   result: "nothing",
   changes: [],
@@ -85,4 +86,5 @@ export const untouched = (commit: Commit): SyncOutcome => ({
   resourceCount: 0,
   appliedCount: 0,
   inventoryKinds: [],
+  ...(rollback === undefined ? {} : { rollback }),
 })

@@ -8,6 +8,7 @@ import {
   ANNOTATION_RECONCILE_FLUX,
   type GitRepository,
 } from "../domain/repository.ts"
+import { ANNOTATION_ROLLBACK } from "../domain/rollback.ts"
 import type { TriggerKind } from "../domain/trigger.ts"
 import { routeOf } from "./route.ts"
 
@@ -135,7 +136,9 @@ export const changeOf = (before: GitRepository, after: GitRepository): TriggerKi
     (name) => isNew(name) && annotation(name) !== after.status?.lastHandledReconcileAt,
   )
   if (isRequested || isNew(ANNOTATION_APPROVE_PRUNE)) return "syncNow"
+  const wasRollback = before.metadata.annotations?.[ANNOTATION_ROLLBACK]
   return before.metadata.generation !== after.metadata.generation ||
+    wasRollback !== annotation(ANNOTATION_ROLLBACK) ||
     before.metadata.deletionTimestamp !== after.metadata.deletionTimestamp
     ? "specChanged"
     : undefined

@@ -40,7 +40,8 @@ const row = (
   name: string,
   now: RepositoryStatus = READY,
   spec: Readonly<Record<string, unknown>> = {},
-): [string, Row] => [`apps/${name}`, rowOf(repository(name, { spec }), now)]
+  annotations: Readonly<Record<string, string>> = {},
+): [string, Row] => [`apps/${name}`, rowOf(repository(name, { spec, annotations }), now)]
 
 const why = (rows: Rows, sha = SHA) => problemsOf(rows, "apps/app", sha).map((one) => one.why)
 const app = (...dependsOn: ReadonlyArray<string>) => row("app", {}, { dependsOn })
@@ -108,6 +109,42 @@ describe("a repository that depends on others", () => {
         row("base", { ...READY, lastSyncedCommit: OLD }, { ...mono, branch: "release" }),
       ],
       [],
+    ],
+    [
+      "goes back by itself, whatever commit the others have",
+      [
+        row("app", {}, { ...mono, dependsOn: ["base"] }, { "nopea.io/rollback": `${OLD}..${SHA}` }),
+        row("base", { ...READY, lastSyncedCommit: OLD }, mono),
+      ],
+      [],
+    ],
+    [
+      "goes back only once they are ready",
+      [
+        row("app", {}, { ...mono, dependsOn: ["base"] }, { "nopea.io/rollback": `${OLD}..${SHA}` }),
+        row("base", FAILED, mono),
+      ],
+      ["base is not ready (GitFailed)"],
+    ],
+    [
+      "waits with a commit that they were rolled back from",
+      [
+        row("app", {}, { ...mono, dependsOn: ["base"] }),
+        row("base", { ...READY, lastSyncedCommit: OLD, rollback: { from: SHA, to: OLD } }, mono),
+      ],
+      ["base was rolled back from aaaaaaa"],
+    ],
+    [
+      "lets them look for a commit that came after the one they were rolled back from",
+      [
+        row("app", {}, { ...mono, dependsOn: ["base"] }),
+        row(
+          "base",
+          { ...READY, lastSyncedCommit: OLD, rollback: { from: "c".repeat(40), to: OLD } },
+          mono,
+        ),
+      ],
+      ["base has not applied aaaaaaa yet"],
     ],
   ])("%s", (_, rows, expected) => expect(why(new Map(rows))).toEqual(expected))
 

@@ -52,6 +52,21 @@ describe("what a sync is worth", () => {
       ["started", "fetched", "finished", "rolledback"],
     ],
     [
+      "a commit that somebody went back to rolls back, however new it is",
+      [first, outcome("b", "configured web", { rollback: { from: sha("a"), to: sha("b") } })],
+      ["started", "fetched", "finished", "rolledback"],
+    ],
+    [
+      "the commit that was left upgrades when it is followed again",
+      [
+        first,
+        outcome("b", "configured web"),
+        outcome("a", "configured web", { rollback: { from: sha("b"), to: sha("a") } }),
+        outcome("b", "configured web"),
+      ],
+      ["started", "fetched", "finished", "upgraded"],
+    ],
+    [
       "an older commit rolls back",
       [first, older],
       ["started", "fetched", "finished", "rolledback"],

@@ -339,6 +339,43 @@ describe("failures", () => {
   })
 })
 
+describe("a rollback", () => {
+  const rollback = { from: sha("b"), to: sha("a") }
+  const BAD = heard(outcome("b", "configured web"), SYNCED)
+  const BACK = heard(outcome("a", "configured web", { rollback }), BAD)
+  const end =
+    "rolled back from bbbbbbb to aaaaaaa: the next commit other than bbbbbbb is followed again"
+
+  it("is said where the commit is said, and in the history", () => {
+    expect(BACK).toMatchObject({ phase: "Synced", lastSyncedCommit: sha("a"), rollback })
+    expect(ready(BACK)).toBe(`applied aaaaaaa: 1 object; ${end}`)
+    expect(BACK.history?.[0]).toMatchObject({ commit: sha("a"), rolledBackFrom: sha("b") })
+    expect(BAD.history?.[0]).not.toHaveProperty("rolledBackFrom")
+  })
+
+  it("stays said while nothing happens, and when Git or a worker fails", () => {
+    expect(heard({ ...untouched("a"), rollback }, BACK)).toEqual(BACK)
+    const cut = heard(gitError(), BACK, { retryIn: 1 })
+    expect(cut.rollback).toEqual(rollback)
+    const healed = outcome("a", "healed web", { rollback, unasked: gitError() })
+    expect(heard(healed, cut).rollback).toEqual(rollback)
+  })
+
+  it("is over with the next commit, without a trace in Ready", () => {
+    const next = heard(outcome("c", "configured web"), BACK)
+    expect(next).not.toHaveProperty("rollback")
+    expect(ready(next)).toBe("applied ccccccc: 1 object")
+    expect(heard(untouched("a"), BACK)).not.toHaveProperty("rollback")
+  })
+
+  it.each([
+    ["configured web, failed job", "rollback from bbbbbbb to aaaaaaa: aaaaaaa: 1 of 2 objects"],
+    ["configured web, held api", "rollback from bbbbbbb to aaaaaaa: 6 of 8 objects left Git. Fix"],
+  ])("that ends in %s says so", (changes, said) => {
+    expect(ready(heard(outcome("a", changes, { rollback }), BAD))).toContain(said)
+  })
+})
+
 describe("history", () => {
   it("has one entry per sync that did something, the newest first, ten at most", () => {
     let status: RepositoryStatus = {}

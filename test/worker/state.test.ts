@@ -6,6 +6,7 @@ import {
   ANNOTATION_RECONCILE,
   ANNOTATION_RECONCILE_FLUX,
 } from "../../src/domain/repository.ts"
+import { ANNOTATION_ROLLBACK } from "../../src/domain/rollback.ts"
 import { TRIGGER_KINDS, type TriggerKind } from "../../src/domain/trigger.ts"
 import {
   changeOf,
@@ -218,11 +219,27 @@ describe("changeOf", () => {
       undefined,
     ],
     [
+      "a rollback",
+      repository("a", { annotations: { team: "x", [ANNOTATION_ROLLBACK]: "b..a" } }),
+      "specChanged",
+    ],
+    [
+      "a rollback with a request",
+      repository("a", { annotations: { ...request("t1"), [ANNOTATION_ROLLBACK]: "b..a" } }),
+      "syncNow",
+    ],
+    [
       "an approval",
       repository("a", { annotations: { [ANNOTATION_APPROVE_PRUNE]: "a".repeat(40) } }),
       "syncNow",
     ],
   ])("%s", (_, changed, kind) => assert.strictEqual(changeOf(base, changed), kind))
+
+  it("the end of a rollback asks for a sync too", () => {
+    const back = repository("a", { annotations: { [ANNOTATION_ROLLBACK]: "b..a" } })
+    assert.strictEqual(changeOf(back, base), "specChanged")
+    assert.isUndefined(changeOf(back, back))
+  })
 
   it("a request asks once, and its removal asks for nothing", () => {
     const asked = repository("a", { annotations: request("t1") })
