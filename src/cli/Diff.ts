@@ -23,6 +23,7 @@ import { applyStages } from "../plan/order.ts"
 import { CALLER, type Here, paintFor } from "./Cluster.ts"
 import { comparable, placed, refOf, treeOf, veiled, withMarksOf } from "./comparable.ts"
 import { objectText } from "./lists.ts"
+import { notesOf } from "./notes.ts"
 import { type Told, toldOf } from "./told.ts"
 import { unified } from "./unified.ts"
 import { textOf, type View } from "./view.ts"
@@ -34,6 +35,8 @@ export interface Wanted {
   readonly failures: ReadonlyArray<Failure>
   /** What `+++` says beside the object: a commit, a folder. */
   readonly origin: string
+  /** Why it would not be applied as it is. */
+  readonly problems?: ReadonlyArray<string>
 }
 
 export interface Compared {
@@ -194,14 +197,6 @@ const summary = (findings: ReadonlyArray<Finding>): string => {
   return `${plural(findings.length, "object")}${told.length > 0 ? `: ${told.join(", ")}` : ""}`
 }
 
-/** A dry run knows no policy. */
-const driftNote = (owner: View | undefined): ReadonlyArray<string> =>
-  owner?.status.driftedCount
-    ? [
-        `what drifted is among it, also where a policy leaves it: nopea drift ${owner.name} -n ${owner.namespace}`,
-      ]
-    : []
-
 /** `owner`: the GitRepository whose rules count, and whose objects may leave. */
 export const compare = (
   here: Here,
@@ -228,10 +223,11 @@ export const compare = (
     const prunes = owner !== undefined && isWhole && owner.spec["prune"] !== false
     const gone = prunes ? yield* leaving(ground, owner, wanted.objects) : []
     const findings = [...wanted.failures.map(renderFailure), ...found, ...gone]
-    const messages = findings.flatMap(({ message }) => message ?? [])
+    const problems = (wanted.problems ?? []).map((problem) => `error: ${problem}`)
+    const messages = [...findings.flatMap(({ message }) => message ?? []), ...problems]
     return {
       text: findings.flatMap(({ text }) => (text === "" ? [] : [text])).join("\n"),
-      messages: [...messages, summary(findings), ...driftNote(owner)],
+      messages: [...messages, summary(findings), ...notesOf(owner)],
       differs: findings.some(({ verdict }) => verdict !== "unchanged"),
       failed: messages.length > 0,
     }

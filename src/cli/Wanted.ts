@@ -1,8 +1,10 @@
 /** What `nopea diff` compares with the cluster: a folder here, or what Git says now. */
 import { stat } from "node:fs/promises"
-import { Effect, type Layer, type Scope } from "effect"
+import { Effect, type Layer, Result, type Scope } from "effect"
 import type { ConfigError, SyncError } from "../domain/errors.ts"
 import { decodeRepository, type GitRepository } from "../domain/repository.ts"
+import { rollbackOf } from "../domain/rollback.ts"
+import type { GitSource } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { Render } from "../render/Render.ts"
@@ -11,7 +13,7 @@ import type { Here } from "./Cluster.ts"
 import { repository } from "./Cluster.ts"
 import { type Compared, compare, type Wanted } from "./Diff.ts"
 import { readLocalTree } from "./LocalTree.ts"
-import { EXIT, type Told, toldOf } from "./told.ts"
+import { EXIT, failureLines, type Told, toldOf } from "./told.ts"
 import { short, type View } from "./view.ts"
 
 /** What it takes to read Git as the controller does, with the rights of who asks. */
@@ -37,25 +39,43 @@ const fromFolder = Effect.fnUntraced(function* (directory: string) {
   return { ...rendered, origin: directory } satisfies Wanted
 })
 
+const wordsOf = (error: ConfigError | SyncError): Told =>
+  error._tag === "KubeError" || error._tag === "ConfigError"
+    ? toldOf(error)
+    : { message: error.message, fix: error.fix, exit: EXIT.usage }
+
+/** Why the controller would not apply this commit, although the diff shows what it would change. */
+const refusal = Effect.fnUntraced(function* (asked: GitRepository, source: GitSource, sha: string) {
+  if (asked.spec.verify === undefined) return []
+  const trusted = yield* (yield* Credentials).trusted(asked)
+  const checked = yield* Effect.result((yield* Git).verify(source, sha, trusted))
+  return Result.isSuccess(checked) ? [] : [failureLines(wordsOf(checked.failure))]
+})
+
+/** What the next sync is of: what Git says now, or what is rolled back to meanwhile. */
+const newest = Effect.fnUntraced(function* (asked: GitRepository) {
+  const git = yield* Git
+  const followed = yield* (yield* Credentials).source(asked, false)
+  const rollback = yield* Effect.fromResult(rollbackOf(asked))
+  const { sha } = yield* git.sync(followed, asked.spec.path)
+  if (rollback?.from !== sha) return { source: followed, sha }
+  const source: GitSource = { ...followed, ref: { commit: rollback.to } }
+  return { source, sha: (yield* git.sync(source, asked.spec.path)).sha }
+})
+
 const fromGit = Effect.fnUntraced(function* (asked: GitRepository) {
   const git = yield* Git
   const render = yield* Render
-  const credentials = yield* Credentials
   const { path } = asked.spec
-  const source = yield* credentials.source(asked, false)
-  const { sha } = yield* git.sync(source, path)
+  const { source, sha } = yield* newest(asked)
   const entries = yield* git.files(source, sha, path)
   const read = (blobs: ReadonlyArray<string>) => git.read(source, sha, blobs)
   const subject = `${asked.metadata.namespace}/${asked.metadata.name}`
   const everything = git.files(source, sha, ".")
   const rendered = yield* render.render({ subject, path, entries, everything, read })
-  return { ...rendered, origin: short(sha) } satisfies Wanted
+  const problems = yield* refusal(asked, source, sha)
+  return { ...rendered, origin: short(sha), problems } satisfies Wanted
 })
-
-const wordsOf = (error: ConfigError | SyncError): Told =>
-  error._tag === "KubeError" || error._tag === "ConfigError"
-    ? toldOf(error)
-    : { message: error.message, fix: error.fix, exit: EXIT.usage }
 
 interface Target {
   readonly owner?: View

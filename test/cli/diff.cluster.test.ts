@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { eventually } from "../cluster/Api.ts"
+import { sshKey } from "../gitserver/sshKeys.ts"
 import {
   configMap,
   configMapKey,
@@ -85,6 +86,27 @@ describe("nopea diff", () => {
     expect(bad.err).toMatch(/^error: NOPEA-A\d+ .+replcas/m)
     expect((await nopea("diff", "nothing", ...n)).code).toBe(3)
     expect((await nopea("diff", "./nowhere", ...n)).code).toBe(2)
+  })
+})
+
+describe("nopea diff of an unsigned commit", () => {
+  it("shows what it would change, and that spec.verify refuses it", async () => {
+    explainFailure(here)
+    const repo = await here.git.createRepo("unsigned")
+    await repo.commit({ "a.yaml": configMap("unsigned", "1") })
+    await here.api.apply({
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "signers", namespace: here.namespace },
+      stringData: { ann: sshKey().public },
+    })
+    const verify = { verify: { secretRef: { name: "signers" } } }
+    await here.api.apply(gitRepository(here, "unsigned", repo.url, { ...credentials, ...verify }))
+    await statusOf(here, "unsigned", "is refused", ({ phase }) => phase === "Failed")
+    const { code, out, err } = await nopea("diff", "unsigned", "-n", here.namespace)
+    expect(code).toBe(2)
+    expect(out).toContain("+  value: '1'")
+    expect(err).toMatch(/^error: NOPEA-G042 [^\n]+\n {2}fix: [^\n]+\n1 object: 1 created\n$/)
   })
 })
 

@@ -2,10 +2,11 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { comparable, placed, veiled, withMarksOf } from "../../src/cli/comparable.ts"
 import { eventLine, eventsText, happeningOf, inTime } from "../../src/cli/happenings.ts"
+import { notesOf } from "../../src/cli/notes.ts"
 import { unified } from "../../src/cli/unified.ts"
 import { painted, unpainted } from "../../src/cli/words.ts"
 import type { DesiredObject, JsonObject } from "../../src/domain/object.ts"
-import { NOW } from "./views.ts"
+import { NOW, synced, view } from "./views.ts"
 
 const lines = (...all: ReadonlyArray<string | number>) => all.join("\n")
 
@@ -142,5 +143,31 @@ describe("events", () => {
   })
   it("are told again when they are counted again", () => {
     expect(happeningOf(event("a", "", 1)).id).not.toBe(happeningOf(event("a", "", 2)).id)
+  })
+})
+
+describe("below a diff", () => {
+  const [a, b] = ["a".repeat(40), "b".repeat(40)]
+  it.each<[string, Parameters<typeof notesOf>[0], ReadonlyArray<RegExp>]>([
+    ["nothing of a folder of nobody", undefined, []],
+    ["nothing where every policy is as usual", view("api", synced), []],
+    ["drift", view("api", { ...synced, driftedCount: 2 }), [/nopea drift api -n shop$/]],
+    ["break-glass", view("api", { ...synced, suspendedCount: 1 }), [/on 1 object: nothing/]],
+    [
+      "a rollback",
+      view("api", { ...synced, rollback: { from: b, to: a } }),
+      [/^it is rolled back from bbbbbbb to aaaaaaa$/],
+    ],
+    [
+      "what applies nothing at all",
+      view("api", synced, { suspend: true, dryRun: true }),
+      [/nopea resume$/, /spec\.dryRun/],
+    ],
+  ])("stands %s", (_, owner, said) => {
+    const notes = notesOf(owner)
+    expect(notes).toHaveLength(said.length)
+    said.forEach((words, at) => {
+      expect(notes[at]).toMatch(words)
+    })
   })
 })

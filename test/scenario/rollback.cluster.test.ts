@@ -86,6 +86,9 @@ describe("a rollback", () => {
     expect(ready(status).message).toContain(
       `rolled back from ${short(bad)} to ${short(good)}: the next commit other than ${short(bad)}`,
     )
+    const diff = await nopea("diff", ...n)
+    expect(diff).toMatchObject({ code: 0, out: "" })
+    expect(diff.err).toContain(`it is rolled back from ${short(bad)} to ${short(good)}`)
     expect(await push(repo, bad)).toMatch(/^queued/u)
     await api.patch(configMapKey(here.namespace, "back"), { data: { value: "by hand" } })
     await eventually("the edit is healed", async () => (await live("back")) === "good" || undefined)
