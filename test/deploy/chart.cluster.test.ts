@@ -26,6 +26,8 @@ const EVERYTHING = {
   extraEnv: [
     { name: "NOPEA_CDEVENTS_TOKEN", valueFrom: { secretKeyRef: { name: "sink", key: "token" } } },
   ],
+  extraVolumes: [{ name: "authorities", configMap: { name: "authorities" } }],
+  extraVolumeMounts: [{ name: "authorities", mountPath: "/etc/authorities" }],
   imagePullSecrets: [{ name: "pull" }],
   networkPolicy: { enabled: true },
   podDisruptionBudget: { enabled: true },
@@ -108,6 +110,24 @@ describe("the chart", () => {
     }
   })
 
+  it.each([
+    [1_073_741_824, "1073741824"],
+    [1_000_000_000, "1000000000"],
+    [8, "8"],
+    [0, "0"],
+    [true, "true"],
+    ["10Mi", "10Mi"],
+    ["010", "010"],
+    ["1e9", "1e9"],
+  ])("hands the setting %j on as %j", async (value, text) => {
+    const { spec } = find(
+      await rendered({ settings: { NOPEA_MIRROR_MAX_BYTES: value } }),
+      "Deployment",
+    )["spec"].template
+    const row = { name: "NOPEA_MIRROR_MAX_BYTES", value: text }
+    expect(spec.containers[0].env).toContainEqual(row)
+  })
+
   it("brings the definition, which outlives the release, unless told not to", async () => {
     const crd = find(await rendered({}), "CustomResourceDefinition")
     expect(crd["spec"]).toEqual((await definition())["spec"])
@@ -131,6 +151,10 @@ describe("the chart", () => {
     [{ settings: { NOPEA_WEBHOOK_SECRET: "s3cret" } }, /NOPEA_WEBHOOK_SECRET/],
     [{ rbac: { tenants: ["Shop"], variant: "restricted" } }, /tenants/],
     [{ rbac: { tenants: ["shop"] } }, /restricted/],
+    [
+      { rbac: { tenants: ["shop", namespace], variant: "restricted" } },
+      /rbac\.tenants: .* is the controller's own namespace/,
+    ],
     [{ networkPolicy: { ports: [] } }, /ports/],
     [{ podDisruptionBudget: { maxUnavailable: "most" } }, /maxUnavailable/],
   ])("refuses %j", async (values, says) => {

@@ -21,3 +21,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   name: nopea
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{/* A setting's value as the process reads it: Helm hands on numbers as floats, and would write 1073741824 as 1.073741824e+09. */}}
+{{- define "nopea.text" -}}
+{{- if kindIs "float64" . }}{{ printf "%.0f" . }}{{ else }}{{ toString . }}{{ end -}}
+{{- end }}
