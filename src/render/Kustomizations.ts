@@ -52,14 +52,15 @@ const SIMPLIFY = "simplify it, or split it over several GitRepositories"
 /** How kustomize ends where it has a reason. The runtime of Go ends otherwise, without memory in many ways. */
 const REFUSAL = 1
 
-const secretsOf = (needed: Iterable<Needed>, { files }: Build): ReturnType<typeof secretWords> => {
-  const texts = [...needed].flatMap(({ entry, as, isSecret, text }) => {
-    const content = Buffer.from(files.get(entry.path) ?? []).toString("utf8")
-    const own = { text: content, isSecret }
+/** One at a time: together they may be 64 MiB, and twice that as text. */
+function* textsOf(needed: Iterable<Needed>, { files }: Build) {
+  for (const { entry, as, isSecret, text } of needed) {
+    const bytes = files.get(entry.path) ?? new Uint8Array()
+    const { buffer, byteOffset, byteLength } = bytes
+    yield { text: Buffer.from(buffer, byteOffset, byteLength).toString("utf8"), isSecret }
     // What refuses a kustomization leaves it empty; plugins may be several documents.
-    return as === "kustomization" && text ? [own, ...embedded(text)] : [own]
-  })
-  return secretWords(texts)
+    if (as === "kustomization" && text) yield* embedded(text)
+  }
 }
 
 /** What an end without objects means. */
@@ -155,7 +156,7 @@ export const makeKustomizations = Effect.fnUntraced(function* (
     if (program === undefined) return ABSENT
     const built = yield* turns.withPermits(1)(runKustomize(program, limits, build))
     if (built.how !== "exited" || built.code !== 0) {
-      return failureOf(built, options, () => secretsOf(needed.values(), build))
+      return failureOf(built, options, () => secretWords(textsOf(needed.values(), build)))
     }
     const parsed = yield* parsing.bytes(built.stdout)
     const said = warningsIn(built.stderr).map((text) => ({ line: 1, text }))

@@ -43,6 +43,7 @@ export const MAX_FILES = 10_000
 /** References that one walk follows: a kustomization that many folders share is walked in each. */
 export const MAX_FOLLOWS = 100_000
 const MAX_FAILURES = 100
+const MAX_WARNINGS = 100
 
 /** Of a folder: how deep what it names goes, and how much of it there is. */
 interface Size {
@@ -58,6 +59,8 @@ interface State {
   readonly unread: Map<string, Walk["unread"][number]>
   readonly failures: Array<Failure>
   readonly warnings: Array<Warning & { readonly file: string }>
+  /** Warnings beyond those. */
+  unsaid: number
   leavesTree: boolean
   sharesFiles: boolean
   follows: number
@@ -77,6 +80,11 @@ const complain = (state: State, { file }: From, { field, to, line }: Reference, 
   const [code, reason, fix] = why
   state.failures.push(stalled(code, `${field}: ${shown(to)} ${reason}`, fix, { file, line }))
   return NOTHING
+}
+
+const warn = (state: State, warning: State["warnings"][number]): void => {
+  if (state.warnings.length < MAX_WARNINGS) state.warnings.push(warning)
+  else state.unsaid++
 }
 
 const KINDS = { blob: "plain file", kustomization: "kustomization", plugin: "plugin" } as const
@@ -192,7 +200,7 @@ const scanFolder = (state: State, folder: string, trail: ReadonlyArray<string>):
   const text = parsed.scanned?.text ?? ""
   need(state, { entry, as: "kustomization", text, isSecret: false })
   for (const failure of parsed.failures) state.failures.push({ ...failure, file })
-  for (const warning of parsed.warnings) state.warnings.push({ ...warning, file })
+  for (const warning of parsed.warnings) warn(state, { ...warning, file })
   const from = { file, folder, trail: [...trail, folder] }
   return followAll(state, from, parsed.scanned?.references ?? [])
 }
@@ -212,6 +220,7 @@ export const walk = (known: Known): Walk => {
     unread: new Map(),
     failures: [],
     warnings: [],
+    unsaid: 0,
     leavesTree: false,
     sharesFiles: false,
     follows: 0,
@@ -221,8 +230,10 @@ export const walk = (known: Known): Walk => {
   const deep =
     height > MAX_HEIGHT ? `its kustomizations are more than ${MAX_HEIGHT} deep` : undefined
   const reason = state.excess ?? deep
-  if (reason === undefined) return { ...state, unread: [...state.unread.values()] }
   const file = known.tree.kustomizations.get(known.root)?.[0]?.path ?? known.root
+  if (state.unsaid > 0)
+    state.warnings.push({ file, line: 1, text: `${state.unsaid} more warnings are not shown` })
+  if (reason === undefined) return { ...state, unread: [...state.unread.values()] }
   const fix = "split it over several GitRepositories"
   state.failures.push(stalled("NOPEA-R033", reason, fix, { file }))
   // Nothing more is read for what is refused.

@@ -476,6 +476,29 @@ describe("laws of paths", () => {
   })
 })
 
+describe("warnings of the walk", () => {
+  const many = (count: number) => {
+    const names = Array.from({ length: count }, (_, at) => `o${at}`)
+    const files: Record<string, string> = { [KUSTOMIZATION]: `resources: [${names.join(", ")}]` }
+    for (const name of names) {
+      files[`app/${name}/kustomization.yaml`] = "commonAnnotations:\n  on: a\n  off: b\n"
+    }
+    return survey(files).warnings
+  }
+
+  it("are all told where they are few, and counted where they are many", () => {
+    expect(many(50)).toHaveLength(100)
+    const [first, ...rest] = many(300)
+    expect(first).toMatchObject({ file: "app/o0/kustomization.yaml", line: 2 })
+    expect(rest).toHaveLength(100)
+    expect(rest.at(-1)).toEqual({
+      file: KUSTOMIZATION,
+      line: 1,
+      text: "500 more warnings are not shown",
+    })
+  })
+})
+
 describe("laws of the walk", () => {
   const folder = fc.constantFrom("app", "a", "b", "c", "d", "a/x")
   const reference = fc.oneof(
