@@ -1,9 +1,10 @@
 /** Connections to the API server, with the identity in force; one exchange, or an answer that is read as it comes. */
 import type { Readable } from "node:stream"
 import { Effect, Redacted, type Scope } from "effect"
-import { type Dispatcher, Pool } from "undici"
+import { type Dispatcher, Pool, ProxyAgent } from "undici"
 import type { KubeError } from "../domain/errors.ts"
-import type { Identity, Tls } from "./credential.ts"
+import type { WebProxy } from "../domain/proxy.ts"
+import type { Identity, Source, Tls } from "./credential.ts"
 import type { Caller } from "./Kube.ts"
 import type { Asked } from "./status.ts"
 import { broken, garbage, notLeading } from "./unanswered.ts"
@@ -37,7 +38,9 @@ export interface Raw {
 
 /** What every request needs. */
 export interface Wire extends Required<ConnectionOptions> {
-  readonly poolOf: (tls: Tls) => Pool
+  readonly origin: string
+  readonly proxy: WebProxy | undefined
+  readonly poolOf: (tls: Tls) => Dispatcher
   /** Path of the server's address: clusters behind a proxy have one. */
   readonly prefix: string
 }
@@ -45,31 +48,37 @@ export interface Wire extends Required<ConnectionOptions> {
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300
 
 /** HTTP/1.1: one HTTP/2 connection applies at half the rate of many. Bounds and deadlines are ours, not undici's. */
-const openPool = (origin: string, { key, ...tls }: Tls): Pool =>
-  new Pool(origin, {
-    allowH2: false,
-    connect: { timeout: 10_000, ...tls, ...(key && { key: Redacted.value(key) }) },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 30_000,
-  })
+const openPool = (
+  origin: string,
+  { key, ...rest }: Tls,
+  proxy: WebProxy | undefined,
+): Dispatcher => {
+  const tls = { timeout: 10_000, ...rest, ...(key && { key: Redacted.value(key) }) }
+  const limits = { allowH2: false, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 }
+  if (proxy === undefined) return new Pool(origin, { ...limits, connect: tls })
+  const { href } = Redacted.value(proxy.url)
+  return new ProxyAgent({ ...limits, uri: href, requestTls: tls, proxyTls: { timeout: 10_000 } })
+}
 
 /** The pool of the TLS settings in force; those of former ones end with their last request, or with the scope. */
-const makePools = (origin: string): Effect.Effect<Wire["poolOf"], never, Scope.Scope> =>
+const makePools = (
+  origin: string,
+  proxy: WebProxy | undefined,
+): Effect.Effect<Wire["poolOf"], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const alive = new Set<Pool>()
-    let open: { readonly tls: Tls; readonly pool: Pool } | undefined
+    const alive = new Set<Dispatcher>()
+    let open: { readonly tls: Tls; readonly pool: Dispatcher } | undefined
     yield* Effect.addFinalizer(() =>
       Effect.promise(() => Promise.all([...alive].map((pool) => pool.destroy()))),
     )
-    const retire = (pool: Pool): void => {
+    const retire = (pool: Dispatcher): void => {
       const forget = () => alive.delete(pool)
       pool.close().then(forget, forget)
     }
     return (tls) => {
       if (open?.tls === tls) return open.pool
       if (open !== undefined) retire(open.pool)
-      open = { tls, pool: openPool(origin, tls) }
+      open = { tls, pool: openPool(origin, tls, proxy) }
       alive.add(open.pool)
       return open.pool
     }
@@ -89,7 +98,8 @@ const optionsOf = (
   if (identity.authorization) headers["authorization"] = Redacted.value(identity.authorization)
   // The API server adds a service account's groups by itself, so no right on groups is needed.
   if (caller.impersonate) headers["impersonate-user"] = caller.impersonate
-  return { method, path: wire.prefix + request.path, headers, body: body ?? null }
+  const { origin, prefix } = wire
+  return { origin, method, path: prefix + request.path, headers, body: body ?? null }
 }
 
 const CANCELLED = new Error("the request was cancelled")
@@ -134,7 +144,7 @@ export const exchange = (
       },
       onResponseEnd: () =>
         resume(Effect.succeed({ ...head, body: Buffer.concat(chunks, size).toString("utf8") })),
-      onResponseError: (_, error) => resume(Effect.fail(broken(asked, error))),
+      onResponseError: (_, error) => resume(Effect.fail(broken(asked, error, wire.proxy))),
     })
     return Effect.sync(cancel)
   })
@@ -152,17 +162,17 @@ export const open = (
       const said = isSuccess(statusCode) ? "" : await body.text()
       return { status: statusCode, body: said, retryAfter: headers["retry-after"], stream: body }
     },
-    catch: (cause) => broken(request.asked, cause),
+    catch: (cause) => broken(request.asked, cause, wire.proxy),
   })
 
 /** For a server's address; all connections end with the scope. */
 export const makeWire = (
-  server: string,
+  { server, proxy }: Pick<Source, "server" | "proxy">,
   options: ConnectionOptions,
 ): Effect.Effect<Wire, never, Scope.Scope> => {
   const { maxResponseBytes = 128 * 2 ** 20, mayWrite = () => true, userAgent } = options
   const { origin, pathname } = new URL(server)
   const prefix = pathname.replace(/\/+$/u, "")
-  const wire = { userAgent, maxResponseBytes, mayWrite, prefix }
-  return Effect.map(makePools(origin), (poolOf) => ({ ...wire, poolOf }))
+  const wire = { userAgent, maxResponseBytes, mayWrite, prefix, origin, proxy }
+  return Effect.map(makePools(origin, proxy), (poolOf) => ({ ...wire, poolOf }))
 }

@@ -4,6 +4,7 @@ import { homedir } from "node:os"
 import { join } from "node:path"
 import { Clock, Effect, Redacted, Semaphore } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
+import type { WebProxy } from "../domain/proxy.ts"
 import { type Credential, FRESH, type Identity, type Source, type Tls } from "./credential.ts"
 import { credentialsError } from "./unanswered.ts"
 
@@ -11,6 +12,7 @@ const SERVICE_ACCOUNT_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 export interface Access {
   readonly server: string
+  readonly proxy?: WebProxy
   /** Of the kubeconfig's context. */
   readonly namespace?: string
   /** The identity in force. `refused` is one that the server did not accept: it is read again. */
@@ -91,9 +93,9 @@ const inCluster = ({
 }
 
 /** The file is loaded only here: its YAML and authentication code weigh 40 MB that a pod never needs. */
-const fromKubeconfig = (path: string, context: string | undefined) =>
+const fromKubeconfig = (path: string, { context, environment = process.env }: AccessOptions) =>
   Effect.promise(() => import("./KubeConfigFile.ts")).pipe(
-    Effect.flatMap(({ openKubeconfig }) => openKubeconfig(path, context)),
+    Effect.flatMap(({ openKubeconfig }) => openKubeconfig(path, context, environment)),
   )
 
 const noAccess = (cause: KubeError): ConfigError =>
@@ -111,7 +113,7 @@ export const openAccess = (options: AccessOptions = {}): Effect.Effect<Access, C
   Effect.gen(function* () {
     const pod = options.kubeconfig ? undefined : inCluster(options)
     const path = options.kubeconfig || join(homedir(), ".kube", "config")
-    const source = pod ?? (yield* fromKubeconfig(path, options.context))
+    const source = pod ?? (yield* fromKubeconfig(path, options))
     const access = yield* makeAccess(source)
     yield* Effect.mapError(access.identity(), noAccess)
     return access

@@ -3,8 +3,9 @@ import { execFile } from "node:child_process"
 import type { RequestOptions } from "node:https"
 import { delimiter, dirname, resolve } from "node:path"
 import { type Cluster, KubeConfig, type User } from "@kubernetes/client-node"
-import { Clock, Effect, Redacted } from "effect"
+import { Clock, Effect, Redacted, Result } from "effect"
 import { ConfigError, type KubeError } from "../domain/errors.ts"
+import { parseProxy, proxyFor, type Variables } from "../domain/proxy.ts"
 import { type Credential, FRESH, type Identity, type Source, type Tls } from "./credential.ts"
 import { oneLine } from "./status.ts"
 import { credentialsError } from "./unanswered.ts"
@@ -160,10 +161,18 @@ const whyUnusable = (config: KubeConfig): string => {
     : `has no current context (it has: ${has})`
 }
 
+/** As kubectl: the kubeconfig's own goes before those of the environment, and NO_PROXY is not for it. */
+const proxyOf = ({ proxyUrl, server }: Cluster, variables: Variables) => {
+  const url = URL.parse(server)
+  if (url === null) return Result.succeed(undefined)
+  return proxyUrl ? parseProxy("proxy-url", proxyUrl) : proxyFor(url, variables)
+}
+
 /** Parses the file once for the server's address; `read` reads it anew, so an edited file counts. */
 export const openKubeconfig = (
   path: string,
-  context?: string,
+  context: string | undefined,
+  variables: Variables,
 ): Effect.Effect<Source, ConfigError> =>
   Effect.gen(function* () {
     const config = yield* Effect.try({
@@ -183,8 +192,11 @@ export const openKubeconfig = (
       yield* Effect.logWarning(
         "the kubeconfig switches TLS verification off: anybody between may read the token",
       )
+    const proxy = proxyOf(cluster, variables)
+    if (Result.isFailure(proxy)) return yield* unusable(path, proxy.failure.reason)
     return {
       server: cluster.server.replace(/\/+$/u, ""),
+      ...(proxy.success && { proxy: proxy.success }),
       read: readCredential(path, context),
       ...(chosen?.namespace && { namespace: chosen.namespace }),
     }

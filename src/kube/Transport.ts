@@ -139,7 +139,7 @@ export const makeTransport = (
 ): Effect.Effect<Transport, never, Scope.Scope> =>
   Effect.gen(function* () {
     const parts: Parts = {
-      ...(yield* makeWire(access.server, options)),
+      ...(yield* makeWire(access, options)),
       access,
       budget: yield* makeBudget(options),
       deadline: options.deadline ?? 30_000,

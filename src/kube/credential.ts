@@ -1,6 +1,7 @@
 /** What a source of credentials gives, whichever it is. */
 import type { Effect, Redacted } from "effect"
 import type { KubeError } from "../domain/errors.ts"
+import type { WebProxy } from "../domain/proxy.ts"
 
 /** PEM texts; absent: the system's authorities, no client certificate. */
 export interface Tls {
@@ -26,6 +27,8 @@ export interface Credential {
 
 export interface Source {
   readonly server: string
+  /** Between us and the server; a pod's service account knows none. */
+  readonly proxy?: WebProxy
   /** Where a person works who names none; absent: the source says nothing. */
   readonly namespace?: string
   readonly read: Effect.Effect<Credential, KubeError>

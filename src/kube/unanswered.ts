@@ -1,5 +1,6 @@
 /** Requests that got no usable answer -> KubeError: the network, TLS, deadlines, garbage, our own bounds. */
 import { type Disposition, KubeError } from "../domain/errors.ts"
+import type { WebProxy } from "../domain/proxy.ts"
 import { type Asked, oneLine } from "./status.ts"
 
 interface Said {
@@ -29,6 +30,8 @@ const failure =
     unanswered(asked, { code, reason, fix, disposition })
 
 const cut = failure("NOPEA-A018", "look at the API server, and at the network between")
+const cutBy = ({ shown }: WebProxy): Failure =>
+  failure("NOPEA-A018", `check ${shown}, or name the API server in NO_PROXY`)
 const silent = failure("NOPEA-A019", "look at the API server's load, and at the network between")
 const untrusted = failure(
   "NOPEA-A023",
@@ -75,11 +78,13 @@ export const wasCut = (error: KubeError): boolean => error.code === "NOPEA-A018"
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL/u
 
 /** What undici or TLS threw. Their messages name hosts and ports, never headers or bodies. */
-export const broken = (asked: Asked, cause: unknown): KubeError => {
+export const broken = (asked: Asked, cause: unknown, proxy?: WebProxy): KubeError => {
   const { name, message = "", code } = (cause ?? {}) as Partial<NodeJS.ErrnoException>
   const said = oneLine(message, 300) || (code ?? "")
   if (name === "HTTPParserError") return garbage(asked, `not an HTTP answer: ${said}`)
   return code !== undefined && CERTIFICATE.test(code)
     ? untrusted(asked, `the API server's certificate is not trusted: ${said}`)
-    : cut(asked, `cannot reach the API server: ${said}`)
+    : proxy === undefined
+      ? cut(asked, `cannot reach the API server: ${said}`)
+      : cutBy(proxy)(asked, `cannot reach the API server by ${proxy.shown}: ${said}`)
 }

@@ -7,6 +7,7 @@
 import { lookup } from "node:dns"
 import type { LookupFunction } from "node:net"
 import { Effect, Redacted } from "effect"
+import type { Variables } from "../domain/proxy.ts"
 import {
   forbiddenAddress,
   noAnswer,
@@ -19,15 +20,15 @@ import { sendingBy } from "./Sending.ts"
 export type Post = (receiver: Receiver, body: string) => Effect.Effect<void, Undelivered>
 
 /** `resolve`: how names become addresses. */
-export const postingBy = (resolve: LookupFunction): Post => {
-  const send = sendingBy(resolve)
+export const postingBy = (resolve: LookupFunction, variables?: Variables): Post => {
+  const send = sendingBy(resolve, variables)
   return Effect.fn("Notifier.post")(function* ({ url, token }, body) {
     const authorization =
       token === undefined ? {} : { authorization: `Bearer ${Redacted.value(token)}` }
     const headers = { "content-type": "application/json", ...authorization }
     const { status, retryAfter } = yield* send({ url, headers, body }).pipe(
-      Effect.mapError(({ how, why }) =>
-        how === "forbidden" ? forbiddenAddress(url) : noAnswer(url, why),
+      Effect.mapError(({ how, why, proxy }) =>
+        how === "forbidden" ? forbiddenAddress(url) : noAnswer(url, why, proxy),
       ),
     )
     if (status < 200 || status >= 300)

@@ -5,8 +5,9 @@
  */
 import { lookup } from "node:dns"
 import { BlockList, isIP, type LookupFunction } from "node:net"
-import { Clock, Data, Duration, Effect } from "effect"
-import { Client, type Dispatcher } from "undici"
+import { Clock, Data, Duration, Effect, Redacted } from "effect"
+import { Client, type Dispatcher, ProxyAgent } from "undici"
+import { proxyFor, type Variables, type WebProxy } from "../domain/proxy.ts"
 import { currentTrace } from "../domain/Tracing.ts"
 import { traceHeaders } from "../domain/trace.ts"
 import { retryAfterOf } from "../kube/response.ts"
@@ -29,6 +30,8 @@ export class Unsent extends Data.TaggedError("Unsent")<{
   readonly how: "forbidden" | "silent"
   /** Never with more of the address than its host. */
   readonly why: string
+  /** The proxy that was asked, as messages name it. */
+  readonly proxy?: string
 }> {}
 
 export type Send = (sending: Sending) => Effect.Effect<Answer, Unsent>
@@ -65,24 +68,39 @@ interface Raw {
   readonly retryAfter: unknown
 }
 
-const silent = (why: string): Unsent => new Unsent({ how: "silent", why })
+const silent = (why: string, proxy: WebProxy | undefined): Unsent =>
+  proxy === undefined
+    ? new Unsent({ how: "silent", why })
+    : new Unsent({ how: "silent", why: `${why}, by ${proxy.shown}`, proxy: proxy.shown })
 const notAllowed = (): Unsent =>
   new Unsent({ how: "forbidden", why: "a link-local or metadata address" })
 
-const failureOf = (error: Error & { readonly code?: unknown }): Unsent =>
-  error.code === FORBIDDEN
-    ? notAllowed()
-    : silent(typeof error.code === "string" ? error.code : "the connection broke")
+/** Undici tells of a proxy's refusal in words alone. */
+const whyOf = ({ code, message }: Error & { readonly code?: unknown }): string => {
+  const status = /\bproxy\b.*\((\d{3})\)/iu.exec(message)?.[1]
+  if (status !== undefined) return `the answer was ${status}`
+  return typeof code === "string" ? code : "the connection broke"
+}
+
+const failureOf = (error: Error & { readonly code?: unknown }, proxy: WebProxy | undefined) =>
+  error.code === FORBIDDEN ? notAllowed() : silent(whyOf(error), proxy)
 
 const optionsOf = ({ url, headers, body }: Sending): Dispatcher.DispatchOptions => ({
   method: "POST",
+  origin: url.origin,
   path: `${url.pathname}${url.search}`,
   headers: { "user-agent": `nopea/${VERSION}`, ...headers },
   body,
+  headersTimeout: 0,
+  bodyTimeout: 0,
 })
 
 /** The status is all that is wanted of the answer. */
-const exchange = (client: Client, sending: Sending): Effect.Effect<Raw, Unsent> =>
+const exchange = (
+  client: Dispatcher,
+  sending: Sending,
+  proxy: WebProxy | undefined,
+): Effect.Effect<Raw, Unsent> =>
   Effect.callback((resume) => {
     let connection: Dispatcher.DispatchController | undefined
     let isCancelled = false
@@ -102,42 +120,56 @@ const exchange = (client: Client, sending: Sending): Effect.Effect<Raw, Unsent> 
       },
       onResponseData: () => {},
       onResponseEnd: () => {},
-      onResponseError: (_, error) => resume(Effect.fail(failureOf(error))),
+      onResponseError: (_, error) => resume(Effect.fail(failureOf(error, proxy))),
     })
     return Effect.sync(cancel)
   })
 
+const timeout = Duration.toMillis(LIMIT)
+
+/** What a name means behind a proxy is the proxy's to say, and to refuse. */
+const dispatcherFor = (
+  { origin }: URL,
+  resolve: LookupFunction,
+  proxy: WebProxy | undefined,
+): Dispatcher =>
+  proxy === undefined
+    ? new Client(origin, { allowH2: false, connect: { timeout, lookup: guarded(resolve) } })
+    : new ProxyAgent({
+        uri: Redacted.value(proxy.url).href,
+        allowH2: false,
+        proxyTls: { timeout },
+        requestTls: { timeout },
+      })
+
 /** A connection for each post: they are few, and a receiver that changed its address is found. */
-const open = ({ url }: Sending, resolve: LookupFunction) =>
+const open = (...which: Parameters<typeof dispatcherFor>) =>
   Effect.acquireRelease(
-    Effect.sync(
-      () =>
-        new Client(url.origin, {
-          allowH2: false,
-          connect: { timeout: Duration.toMillis(LIMIT), lookup: guarded(resolve) },
-          headersTimeout: 0,
-          bodyTimeout: 0,
-        }),
-    ),
+    Effect.sync(() => dispatcherFor(...which)),
     (client) => Effect.promise(() => client.destroy()),
   )
 
 /** An address in numbers is never looked up. */
 const literal = ({ hostname }: URL): string => hostname.replace(/^\[(.*)\]$/u, "$1")
 
-/** `resolve`: how names become addresses. */
-export const sendingBy = (resolve: LookupFunction): Send =>
+/** `resolve`: how names become addresses; `variables`: which proxies there are. */
+export const sendingBy = (resolve: LookupFunction, variables: Variables = process.env): Send =>
   Effect.fn("Sending.send", { kind: "client" })(function* (sending) {
-    const address = literal(sending.url)
+    const { url } = sending
+    const address = literal(url)
     if (isIP(address) !== 0 && isForbidden(address)) return yield* notAllowed()
+    const proxy = yield* Effect.mapError(
+      Effect.fromResult(proxyFor(url, variables)),
+      ({ reason, fix }) => new Unsent({ how: "silent", why: `${reason}: ${fix}` }),
+    )
     const headers = { ...traceHeaders(yield* currentTrace), ...sending.headers }
-    const { status, retryAfter } = yield* Effect.flatMap(open(sending, resolve), (client) =>
-      exchange(client, { ...sending, headers }),
+    const { status, retryAfter } = yield* Effect.flatMap(open(url, resolve, proxy), (client) =>
+      exchange(client, { ...sending, headers }, proxy),
     ).pipe(
       Effect.scoped,
       Effect.timeoutOrElse({
         duration: LIMIT,
-        orElse: () => Effect.fail(silent(`it took longer than ${Duration.format(LIMIT)}`)),
+        orElse: () => Effect.fail(silent(`it took longer than ${Duration.format(LIMIT)}`, proxy)),
       }),
     )
     const now = yield* Clock.currentTimeMillis

@@ -150,10 +150,13 @@ export const refusedWith = (
   }
 }
 
-export const noAnswer = ({ host }: URL, why: string): Undelivered => ({
+const CHECK =
+  "check the address in the Secret, and that the receiver runs and the network lets the controller reach it"
+
+export const noAnswer = ({ host }: URL, why: string, proxy?: string): Undelivered => ({
   code: "NOPEA-D026",
-  reason: `${host} did not answer: ${line(why, 100)}`,
-  fix: "check the address in the Secret, and that the receiver runs and the network lets the controller reach it",
+  reason: `${host} did not answer: ${line(why, 200)}`,
+  fix: proxy === undefined ? CHECK : `check ${proxy}, or name the host in NO_PROXY; ${CHECK}`,
   disposition: "retry",
 })
 

@@ -1,12 +1,15 @@
 // What a receiver sees of a notification, and what becomes of each answer, over real connections.
+import { lookup } from "node:dns"
 import { isIP } from "node:net"
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { describe, expect } from "vitest"
+import type { Variables } from "../../src/domain/proxy.ts"
 import { follow } from "../../src/domain/Tracing.ts"
 import type { Undelivered } from "../../src/report/notification.ts"
 import { post, postingBy } from "../../src/report/Posting.ts"
+import { startConnectProxy } from "../gitserver/ConnectProxy.ts"
 import { recorded } from "../layers/Spans.ts"
 import { type Answer, receiver } from "./Receiver.ts"
 
@@ -191,5 +194,76 @@ describe("an address of the node or its cloud", () => {
       yield* post({ url: url("/", "localhost") }, "{}")
       expect(seen).toHaveLength(1)
     }),
+  )
+})
+
+describe("behind a proxy", () => {
+  const WORD = "s3cret"
+  const proxy = Effect.acquireRelease(
+    Effect.promise(() => startConnectProxy({ login: `ann:${WORD}` })),
+    ({ stop }) => Effect.promise(stop),
+  )
+  const by = (variables: Variables, url: URL) =>
+    Effect.result(postingBy(lookup, variables)({ url }, "{}"))
+
+  it.live("a post goes by it, with its user and password, and NO_PROXY is honoured", () =>
+    Effect.gen(function* () {
+      const { url, seen } = yield* receiver(status(204))
+      const { log, port } = yield* proxy
+      const HTTP_PROXY = `http://ann:${WORD}@127.0.0.1:${port}`
+      const address = url("/hook?key=1", "chat.nopea.test")
+      expect(Result.isSuccess(yield* by({ HTTP_PROXY }, address))).toBe(true)
+      expect(log.map(({ target }) => target)).toEqual([address.href])
+      expect(seen[0]).toMatchObject({ method: "POST", path: "/hook?key=1", body: "{}" })
+      const direct = yield* by({ HTTP_PROXY, NO_PROXY: ".nopea.test" }, address)
+      expect(Result.isFailure(direct) && direct.failure.code).toBe("NOPEA-D026")
+      expect(log).toHaveLength(1)
+    }).pipe(Effect.scoped),
+  )
+
+  it.live.each([
+    ["http", 407],
+    ["https", 407],
+    ["https", 403],
+  ])("%s: one that answers %i is named, without its password", ([scheme, code]) =>
+    Effect.gen(function* () {
+      const { be, port } = yield* proxy
+      be({ refuses: code as number })
+      const name = scheme === "http" ? "HTTP_PROXY" : "HTTPS_PROXY"
+      const variables = { [name]: `http://ann:${WORD}@127.0.0.1:${port}` }
+      const failure = yield* Effect.flip(
+        postingBy(lookup, variables)({ url: new URL(`${scheme}://chat.nopea.test/`) }, "{}"),
+      )
+      const told = JSON.stringify(failure)
+      expect(failure).toMatchObject({ code: "NOPEA-D026", disposition: "retry" })
+      expect(failure.reason).toContain(`the answer was ${code}, by the proxy http://127.0.0.1`)
+      expect(failure.fix).toContain(`check the proxy http://127.0.0.1:${port} (${name})`)
+      expect(told).not.toContain(WORD)
+    }).pipe(Effect.scoped),
+  )
+
+  it.live("one that is not there, or no proxy at all, is told", () =>
+    Effect.gen(function* () {
+      const url = new URL("https://chat.nopea.test/")
+      const absent = yield* by({ HTTPS_PROXY: `http://ann:${WORD}@127.0.0.1:1` }, url)
+      const none = yield* by({ HTTPS_PROXY: `ftp://ann:${WORD}@x` }, url)
+      expect(Result.isFailure(absent) && absent.failure.reason).toContain(
+        "ECONNREFUSED, by the proxy http://127.0.0.1:1 (HTTPS_PROXY)",
+      )
+      expect(Result.isFailure(none) && none.failure.reason).toContain(
+        "HTTPS_PROXY is no proxy's URL",
+      )
+      expect(JSON.stringify([absent, none])).not.toContain(WORD)
+    }),
+  )
+
+  it.live("an address that is never a receiver's is refused before the proxy is asked", () =>
+    Effect.gen(function* () {
+      const { log, port } = yield* proxy
+      const variables = { HTTP_PROXY: `http://ann:${WORD}@127.0.0.1:${port}` }
+      const refused = yield* by(variables, new URL("http://169.254.169.254/"))
+      expect(Result.isFailure(refused) && refused.failure.code).toBe("NOPEA-D024")
+      expect(log).toEqual([])
+    }).pipe(Effect.scoped),
   )
 })
