@@ -82,6 +82,7 @@ const gitOptions = (config: Config, dataDir: string) => ({
   dataDir,
   allowFileUrls: config.allowFileUrls,
   mirrorMaxBytes: config.mirrorMaxBytes,
+  hostRate: config.gitHostRate,
   readMaxBytes: READ_BYTES,
 })
 

@@ -5,6 +5,7 @@ import {
   address,
   bytes,
   clusterName,
+  count,
   duration,
   flag,
   namespaces,
@@ -130,6 +131,12 @@ export const SETTINGS = {
     fallback: "2Gi",
     description: "a mirror larger than this is fetched anew; if it still is, the sync fails",
     parse: bytes,
+  }),
+  gitHostRate: setting({
+    env: "NOPEA_GIT_HOST_RATE",
+    fallback: "10",
+    description: "polls and first fetches that begin in a second, of one Git server",
+    parse: count,
   }),
   watchSecrets: setting({
     env: "NOPEA_WATCH_SECRETS",

@@ -61,6 +61,8 @@ describe("configuration", () => {
     ["renderMaxBytes", "10MB"],
     ["renderMaxBytes", "0"],
     ["mirrorMaxBytes", "1e9"],
+    ["gitHostRate", "0"],
+    ["gitHostRate", "1.5"],
     ["clusterName", "prod/eu"],
     ["cdeventsMode", "batched"],
     ["otlpEndpoint", "collector:4318"],

@@ -31,7 +31,7 @@ G007 | the repository has no commit yet | a new repository | push a first commit
 G008 | spec.path does not exist in this commit, or is no directory | a typing error, or a directory that was moved | correct spec.path, or commit files there; nothing is pruned meanwhile
 G009 | the certificate of the Git server is not trusted | a private authority, or a certificate that has expired | put the authority's certificate into the key ca.crt of spec.secretRef, or mend the certificate
 G010 | the host key of the SSH server is not known | no known_hosts, or a server that has a new key | put the server's key into known_hosts of spec.secretRef, after checking it
-G011 | the Git server limits requests | many repositories that are polled often, or anonymous access | lengthen spec.interval, use a webhook, or use credentials; NOPEA stays away as long as the server says
+G011 | the Git server limits requests | many repositories that are polled often, or anonymous access | nothing at first: all who ask that server so stay away for as long as it says, at most an hour, and then sync by themselves; against the next time lengthen spec.interval, use a webhook, or use credentials
 G012 | the Git server redirects to another address | a renamed repository, or http instead of https | set spec.url to the address that the server redirects to
 G013 | the Git server failed (5xx) | an incident at the server | check the health of the server; it is tried again by itself
 G014 | the mirror on the controller's disk is damaged | a killed process or a bad disk | nothing: it is fetched anew; if it returns, check the disk below NOPEA_DATA_DIR
@@ -59,11 +59,13 @@ G036 | the server does not give out this commit by its id | it is reachable from
 G037 | what is followed is no commit | a tag of a file or tree | follow a commit, or a tag of one
 G038 | the repository has too many tags to choose from | a version range in a very large repository | name one tag in spec.ref.tag instead of a range
 G039 | the SSH server has another key than the one that is known | its key was changed, or somebody is in between | find out which of the two it is; then put the new key into known_hosts of the Secret
-G040 | the SSH key in the Secret cannot be used | no identity, no private key, or an encrypted one without the right password | give the Secret identity, known_hosts and, for an encrypted key, its passphrase as password
+G040 | the SSH key in the Secret cannot be used | no identity, no private key, or an encrypted one without the right password, or with too many rounds | give the Secret identity, known_hosts and, for an encrypted key, its passphrase as password
 G041 | the program ssh is missing | an image of your own without it | install OpenSSH's client beside the controller
 G042 | the commit is not signed by SSH | spec.verify, and a commit without a signature or with one by PGP | sign the commit with an SSH key that spec.verify trusts, and push it
 G043 | nobody trusted signed the commit | a key that is not in the Secret of spec.verify | have somebody trusted sign and push a commit, or add the key to the Secret
 G044 | the signature is not of this commit | somebody altered the commit after it was signed | find out who made it; push one that is signed as it is
+G045 | more is to be asked of one Git server than NOPEA_GIT_HOST_RATE lets | more polls than its pace allows, for minutes | lengthen spec.interval, use webhooks, or raise NOPEA_GIT_HOST_RATE as far as the server allows
+G046 | the proxy between the controller and the Git server does not serve | a proxy that wants a password, does not allow this server, is down, or whose address is wrong | check HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the controller's pod, and the proxy; or name the server in NO_PROXY
 G099 | git failed in a way that has no code of its own | see the reason | read the reason; it is tried again by itself
 R001 | a folder with a kustomization, below a path without one | spec.path is above the overlay | let spec.path name the folder, or add a kustomization.yaml at the path that lists what it has
 R002 | Helm charts are not rendered yet | a Chart.yaml below spec.path | run helm template in CI and commit the result, or move the chart out of the path

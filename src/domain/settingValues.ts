@@ -33,6 +33,11 @@ export const bytes = (value: string): Parsed<number> => {
   return match !== null && size > 0 ? ok(size) : { expected: 'a size, such as "50Mi" or "1048576"' }
 }
 
+export const count = (value: string): Parsed<number> =>
+  /^[1-9][0-9]{0,4}$/u.test(value)
+    ? ok(Number(value))
+    : { expected: "a whole number from 1 to 99999" }
+
 export const secrets = (value: string): Parsed<ReadonlyArray<Redacted.Redacted>> => {
   const all = value.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]))
   return all.length <= 16 &&

@@ -11,7 +11,8 @@ const ask = Effect.fnUntraced(function* (session: Session, asked: Asked) {
   const askedAt = yield* elapsedMillis
   asked.round += 1
   const { round } = asked
-  const tip = yield* Effect.result(Effect.map(find(session), ({ commit }) => commit))
+  const found = find({ ...session, ask: session.askInTurn })
+  const tip = yield* Effect.result(Effect.map(found, ({ commit }) => commit))
   asked.answer = { tip, round, askedAt }
   return tip
 })

@@ -143,7 +143,8 @@ const fetchHeadOnce = Effect.fnUntraced(function* (
   yield* prepare(mirror)
   yield* sweep(mirror)
   const isUpdate = existsSync(join(mirror.folder, mirrorRef))
-  yield* fetchHead(session, maxBytes, isUpdate || path === "" ? "small" : "trees")
+  const asking = isUpdate ? session : { ...session, ask: session.askInTurn }
+  yield* fetchHead(asking, maxBytes, isUpdate || path === "" ? "small" : "trees")
   mirror.fetched.set(mirrorRef, turn)
 })
 

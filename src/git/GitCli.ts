@@ -28,6 +28,8 @@ export interface GitCliOptions {
   readonly mirrorMaxBytes: number
   /** One conversation with a server; default 2 minutes. */
   readonly fetchTimeout?: Duration.Input
+  /** Conversations that begin with one host in a second, in the long run; default 10. */
+  readonly hostRate?: number
   /** All blobs of one `read`; default 64 MiB. */
   readonly readMaxBytes?: number
   /** A mirror that nobody used for so long is removed; default 1 hour. */
@@ -143,7 +145,15 @@ const make = Effect.fnUntraced(function* (
   const env = localEnvironment(options.environment ?? process.env, places)
   yield* checkVersion(env)
   const mirrors = yield* makeMirrors(places.mirrors, options.mirrorIdle ?? "1 hour")
-  const limits = { fetchTimeout, readTimeout: READ_TIMEOUT, allowFileUrls, keys: keysIn(options) }
+  const { hostRate = 10 } = options
+  const limits = {
+    fetchTimeout,
+    readTimeout: READ_TIMEOUT,
+    allowFileUrls,
+    hostRate,
+    parent: options.environment ?? process.env,
+    keys: keysIn(options),
+  }
   const openSession = yield* makeSessions(mirrors, env, limits, options.received)
 
   /** The data directory may be lost at any time; without its configuration git would run with less protection. */

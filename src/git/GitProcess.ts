@@ -23,8 +23,10 @@ export interface Finished {
   readonly code: number
   readonly stdout: Buffer
   readonly stderr: string
-  /** The curl trace of descriptor 3. */
+  /** Descriptor 3: the curl trace, or what ssh says. */
   readonly trace: string
+  /** What ssh and the server said, where that is not among git's own words. */
+  readonly far?: string
 }
 
 const FORCE_KILL_AFTER = "2 seconds"

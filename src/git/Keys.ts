@@ -68,8 +68,8 @@ export const explained = <E>(
   { env, credentials, keys }: Attempt,
 ): Effect.Effect<Finished, E> =>
   Effect.flatMap(attempt, (finished) => {
-    const said = { ...finished, stderr: sshLines(finished.stderr, keys) }
-    if (finished.code === 0 || !mayBePassphrase(finished.stderr, credentials)) {
+    const said = { ...finished, trace: "", far: sshLines(finished.trace, keys) }
+    if (finished.code === 0 || !mayBePassphrase(finished.trace, credentials)) {
       return Effect.succeed(said)
     }
     const args = ["-y", "-f", join(keys, FILES.identity)]
@@ -77,6 +77,6 @@ export const explained = <E>(
     return Effect.map(opening, (opened) =>
       opened.how !== "exited" || opened.code === 0
         ? said
-        : { ...finished, stderr: sshLines(opened.stderr, keys) },
+        : { ...said, far: sshLines(opened.stderr, keys) },
     )
   })

@@ -48,8 +48,6 @@ export interface Mirror {
   readonly wanted: Set<BlobId>
   /** The listing that the last sync made; whoever asks for it first takes it away. */
   listing?: { readonly commit: CommitId; readonly path: string; readonly entries: Entries }
-  /** The server asked us to stay away until then. */
-  rest?: { readonly until: number; readonly error: GitError }
 }
 
 /** `undefined`: the commit has nothing below the path. */

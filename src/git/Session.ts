@@ -1,17 +1,20 @@
 /** One source, opened: its mirror, its name in messages, and git commands that run for it alone. */
-import { Clock, type Duration, Effect, RcMap, type Scope, Semaphore } from "effect"
+import { Clock, type Duration, Effect, Result, type Scope, Semaphore } from "effect"
 import { GitError } from "../domain/errors.ts"
+import { type NoProxyUrl, proxyFor, type Variables, type WebProxy } from "../domain/proxy.ts"
 import type { GitSource } from "../domain/source.ts"
 import type { Arguments, Settings } from "./commands.ts"
 import * as environment from "./environment.ts"
 import { DEFAULT_REST, type Fault, faultOf, gitError, type Place, reasonOf } from "./failure.ts"
 import { type Finished, runGit } from "./GitProcess.ts"
+import { makeHosts } from "./Hosts.ts"
 import { explained, withKeys } from "./Keys.ts"
 import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
-import { parseTrace } from "./protocol.ts"
+import { type Answered, parseTrace } from "./protocol.ts"
+import { proxied } from "./proxied.ts"
 import { makeReaders } from "./Reader.ts"
 import { labelOf, type Target, targetOf } from "./target.ts"
-import { mirrorKey, mirrorRef, parseRemote, type Remote, shown } from "./url.ts"
+import { mirrorKey, mirrorRef, parseRemote, type Remote, shown, whoAsks } from "./url.ts"
 
 export interface Limits {
   /** One conversation with the server. */
@@ -19,6 +22,10 @@ export interface Limits {
   /** One look into the mirror. */
   readonly readTimeout: Duration.Duration
   readonly allowFileUrls: boolean
+  /** Conversations that begin with one host in a second, in the long run. */
+  readonly hostRate: number
+  /** Of the controller: which proxies, and which authorities. */
+  readonly parent: Variables
   /** Absolute: where a conversation's SSH key is for as long as it lasts. */
   readonly keys: string
 }
@@ -42,6 +49,8 @@ export interface Session {
   readonly read: (command: Command) => Effect.Effect<Finished, GitError>
   /** Speaks to the server; anything but success is an error. */
   readonly ask: (command: Command) => Effect.Effect<Finished, GitError>
+  /** Like `ask`, when the host's pace lets it: for questions that nobody's push made. */
+  readonly askInTurn: (command: Command) => Effect.Effect<Finished, GitError>
   readonly fail: (fault: Fault, reason: string) => GitError
   readonly failOf: (finished: Finished) => GitError
   readonly received: Received
@@ -50,8 +59,6 @@ export interface Session {
 /** Told how many bytes of packs a fetch brought. */
 export type Received = (bytes: number) => void
 
-/** Conversations with one host at a time: a provider limits by host, and a stalled host stalls only its own. */
-const PER_HOST = 8
 /** Looks into mirrors at a time: each keeps a process busy. */
 const LOCAL = 8
 const MAX_BYTES = 2 ** 24
@@ -73,9 +80,21 @@ const ENDED: Readonly<Record<Exclude<Finished["how"], "exited">, readonly [Fault
 interface Failing {
   readonly place: Place
   readonly secrets: ReadonlyArray<string>
+  readonly proxy: WebProxy | undefined
 }
 
-const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): GitError => {
+const errorOf = (finished: Finished, { place, secrets, proxy }: Failing, now: number): GitError => {
+  const answered = parseTrace(finished.trace, now)
+  const { stderr } = finished
+  const error = blamed(finished, answered, { place, secrets })
+  return proxied(error, { ...answered, stderr }, proxy)
+}
+
+const blamed = (
+  finished: Finished,
+  { status, retryAfter }: Answered,
+  { place, secrets }: Pick<Failing, "place" | "secrets">,
+): GitError => {
   if (finished.how !== "exited") {
     const [fault, reason] = ENDED[finished.how]
     // What Node says of a process it could not start: EAGAIN, EMFILE, ENOENT.
@@ -84,29 +103,20 @@ const errorOf = (finished: Finished, { place, secrets }: Failing, now: number): 
     return gitError(fault, place, why === undefined ? reason : `${reason}: ${why}`)
   }
   if (finished.code < 0) return gitError("noProcess", place, "git was ended by a signal")
-  const { status, retryAfter } = parseTrace(finished.trace, now)
-  const fault = faultOf({ stderr: finished.stderr, status, retryAfter })
+  const { far = "", stderr } = finished
+  const fault = faultOf({ stderr, far, status, retryAfter })
   const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)
-  return gitError(fault, place, reasonOf(finished.stderr, secrets, status), rest)
+  const said = far.startsWith("fatal: ") ? far : `${stderr}\n${far}`
+  return gitError(fault, place, reasonOf(said, secrets, status), rest)
 }
 
-/** Keeps every source of this mirror away from a server that asked for rest. */
-const respectRest = Effect.fnUntraced(function* (
-  mirror: Mirror,
-  ask: Effect.Effect<Finished, GitError>,
-): Effect.fn.Return<Finished, GitError> {
-  const now = yield* Clock.currentTimeMillis
-  if (mirror.rest !== undefined && mirror.rest.until > now) {
-    const { error, until } = mirror.rest
-    return yield* gitError("rateLimited", error, error.reason, until - now)
-  }
-  const remember = (error: GitError) =>
-    Effect.sync(() => {
-      const { retryAfter } = error
-      if (retryAfter !== undefined) mirror.rest = { until: now + retryAfter, error }
-    })
-  return yield* Effect.tapError(ask, remember)
-})
+const proxyOf = ({ scheme, url }: Remote, parent: Variables, place: Place) => {
+  const refuse = ({ fix, reason }: NoProxyUrl) =>
+    new GitError({ ...gitError("proxy", place, reason), fix })
+  return scheme === "ssh" || scheme === "file"
+    ? Result.succeed(undefined)
+    : Result.mapError(proxyFor(new URL(url), parent), refuse)
+}
 
 export type OpenSession = (
   source: GitSource,
@@ -121,9 +131,13 @@ export const makeSessions = Effect.fnUntraced(function* (
 ): Effect.fn.Return<OpenSession, never, Scope.Scope> {
   const local = yield* Semaphore.make(LOCAL)
   const lookInto = yield* makeReaders(limits.readTimeout)
-  const hosts = yield* RcMap.make({ lookup: (_: string) => Semaphore.make(PER_HOST) })
+  const hosts = yield* makeHosts(limits.hostRate)
 
-  const connect = (remote: Remote, mirror: Mirror, { credentials }: GitSource) => {
+  const connect = (
+    { remote, proxy }: { readonly remote: Remote; readonly proxy: WebProxy | undefined },
+    mirror: Mirror,
+    { credentials }: GitSource,
+  ) => {
     const caFile = credentials.caCrt === undefined ? undefined : mirror.caFile
     const env = { ...base, GIT_DIR: mirror.folder }
     const run = (command: Command, more: environment.Environment, limit: Duration.Duration) =>
@@ -142,7 +156,7 @@ export const makeSessions = Effect.fnUntraced(function* (
       local: (command: Command) =>
         locally(run(command, environment.configured(command.settings ?? []), limits.readTimeout)),
       distant: (command: Command) => {
-        const connection = { remote, credentials, caFile }
+        const connection = { remote, credentials, caFile, proxy, parent: limits.parent }
         const speak = (more: environment.Connection) =>
           run(
             command,
@@ -170,9 +184,12 @@ export const makeSessions = Effect.fnUntraced(function* (
     const rules = { allowFileUrls: limits.allowFileUrls, credentials }
     const remote = yield* Effect.fromResult(parseRemote(url, rules, place))
     const mirror = yield* openMirror(mirrorKey(remote, credentials))
-    const host = yield* RcMap.get(hosts, remote.origin)
-    const run = connect(remote, mirror, source)
-    const failing = { place, secrets: environment.secretsOf(credentials) }
+    const { origin } = remote
+    const converse = yield* hosts.open({ origin, who: whoAsks(credentials), place })
+    const proxy = yield* Effect.fromResult(proxyOf(remote, limits.parent, place))
+    const run = connect({ remote, proxy }, mirror, source)
+    const secrets = [...environment.secretsOf(credentials), ...(proxy?.secrets ?? [])]
+    const failing = { place, secrets, proxy }
 
     const exited = (running: Effect.Effect<Finished>) =>
       Effect.filterOrFail(
@@ -191,7 +208,8 @@ export const makeSessions = Effect.fnUntraced(function* (
       mirrorRef: mirrorRef(target.key),
       look: (text: string, maxBytes: number) => exited(run.look(text, maxBytes)),
       read: (command: Command) => exited(run.local(command)),
-      ask: (command: Command) => respectRest(mirror, host.withPermit(talk(command))),
+      ask: (command: Command) => converse(talk(command), "atOnce"),
+      askInTurn: (command: Command) => converse(talk(command), "inTurn"),
       fail: (fault: Fault, reason: string) => gitError(fault, place, reason),
       failOf: (finished: Finished) => errorOf(finished, failing, 0),
       received,

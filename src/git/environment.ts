@@ -1,5 +1,6 @@
 /** What a git process is told: its environment and configuration, with nothing of the machine's own. */
 import { Redacted } from "effect"
+import type { Variables, WebProxy } from "../domain/proxy.ts"
 import type { GitCredentials } from "../domain/source.ts"
 import { promisorSettings, type Settings } from "./commands.ts"
 import { sshEnvironment } from "./ssh.ts"
@@ -7,7 +8,7 @@ import type { Remote } from "./url.ts"
 
 export type Environment = Readonly<Record<string, string>>
 
-const PASSED = /^(PATH|LD_LIBRARY_PATH|TMPDIR|SSL_CERT_FILE|SSL_CERT_DIR|(https?|all|no)_proxy)$/iu
+const PASSED = /^(PATH|LD_LIBRARY_PATH|TMPDIR)$/iu
 
 /** The only configuration file: no system's, no user's. */
 export const globalConfig = (allowFileUrls: boolean): string =>
@@ -98,6 +99,32 @@ export interface Connection {
   readonly caFile: string | undefined
   /** Folder with the files of `ssh.ts`. */
   readonly keys?: string
+  readonly proxy?: WebProxy | undefined
+  /** Of the controller. */
+  readonly parent: Variables
+}
+
+/**
+ * The Secret's authority stands alone. Else those that the machine is told to trust: curl with GnuTLS, which Debian's git
+ * has, does not look at SSL_CERT_FILE.
+ */
+const trusting = ({ caFile, parent }: Connection): Environment => {
+  if (caFile !== undefined) return { GIT_SSL_CAINFO: caFile }
+  const { GIT_SSL_CAINFO, GIT_SSL_CAPATH, SSL_CERT_FILE, SSL_CERT_DIR } = parent
+  const all = {
+    GIT_SSL_CAINFO: GIT_SSL_CAINFO || SSL_CERT_FILE,
+    GIT_SSL_CAPATH,
+    SSL_CERT_FILE,
+    SSL_CERT_DIR,
+  }
+  return Object.fromEntries(Object.entries(all).filter((row): row is [string, string] => !!row[1]))
+}
+
+/** Which proxy, and whether one, was decided: curl must not think about it again. */
+const proxying = ({ proxy }: Connection): Environment => {
+  if (proxy === undefined) return {}
+  const url = Redacted.value(proxy.url).href.replace(/\/$/u, "")
+  return { http_proxy: url, https_proxy: url, no_proxy: "" }
 }
 
 const PROTOCOLS = { http: "http:https", https: "http:https", file: "file", ssh: "ssh" } as const
@@ -106,13 +133,13 @@ const PROTOCOLS = { http: "http:https", https: "http:https", file: "file", ssh: 
  * Added to the local environment for the processes that speak to the server. Headers go to descriptor 3.
  * A pack may hold deltas against blobs that were never fetched: these it must be able to ask for.
  */
-export const networkEnvironment = (
-  { remote, credentials, caFile, keys }: Connection,
-  more: Settings,
-): Environment => {
+export const networkEnvironment = (connection: Connection, more: Settings): Environment => {
+  const { remote, credentials, caFile, keys } = connection
   const header = remote.scheme === "ssh" ? undefined : authorization(credentials)
   return {
     ...(keys === undefined ? {} : sshEnvironment(keys)),
+    ...trusting(connection),
+    ...proxying(connection),
     GIT_ALLOW_PROTOCOL: PROTOCOLS[remote.scheme],
     GIT_NO_LAZY_FETCH: "0",
     GIT_TRACE_CURL: "3",

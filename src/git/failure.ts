@@ -33,7 +33,11 @@ export const FAULTS = {
   pathMissing: row("G008", S, "correct spec.path, or commit files there"),
   tls: row("G009", S, "put the authority into ca.crt of spec.secretRef, or mend the certificate"),
   hostKey: row("G010", S, "put the server's key into known_hosts of spec.secretRef"),
-  rateLimited: row("G011", R, "lengthen spec.interval, use a webhook, or use credentials"),
+  rateLimited: row(
+    "G011",
+    R,
+    "nothing now: it is asked again after that time; against the next one lengthen spec.interval, use a webhook, or use credentials",
+  ),
   redirect: row("G012", S, "set spec.url to the address that the server redirects to"),
   serverError: row("G013", R, "check the health of the Git server"),
   corrupted: row("G014", R, "check the disk below NOPEA_DATA_DIR; its contents may be lost"),
@@ -90,6 +94,16 @@ export const FAULTS = {
     "have somebody trusted sign and push a commit, or add that key to the Secret of spec.verify",
   ),
   altered: row("G044", S, "find out who made this commit; push one that is signed as it is"),
+  hostCrowded: row(
+    "G045",
+    R,
+    "lengthen spec.interval, use webhooks, or raise NOPEA_GIT_HOST_RATE as far as the server allows",
+  ),
+  proxy: row(
+    "G046",
+    R,
+    "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the controller, and the proxy",
+  ),
   unknown: row("G099", R, "read the reason; the controller retries"),
 } as const satisfies Record<string, Row>
 
@@ -153,29 +167,47 @@ const SAID: ReadonlyArray<readonly [Fault, RegExp]> = [
 
 const byStatus = (status: number, retryAfter: number | undefined): Fault | undefined => {
   if (status === 429 || (status === 403 && retryAfter !== undefined)) return "rateLimited"
-  if (status === 401 || status === 407) return "authentication"
+  if (status === 407) return "proxy"
+  if (status === 401) return "authentication"
   if (status === 403) return "forbidden"
   if (status === 404 || status === 410) return "repositoryMissing"
   if (status >= 300 && status < 400) return "redirect"
   return status >= 500 ? "serverError" : undefined
 }
 
-/** A repository called `certificate` is no certificate problem, and the server's full disk is not ours. */
+/** A repository called `certificate` is no certificate problem. */
 const FOREIGN = /'[^'\n]*:\/\/[^'\n]*'|^remote:.*$/gmu
+/** What git repeats of the server's words. */
+const REPEATED = /^(?:fatal|error): remote error:.*$/gmu
+/** Of this machine: the server's full disk is not ours. */
+const OURS: ReadonlySet<Fault> = new Set(["diskFull", "corrupted", "dataDir"])
 
 /** Everything a failed git process left behind. */
 export interface Traces {
   readonly stderr: string
+  /** What ssh and the server said, where that is not among git's own words. */
+  readonly far?: string
   /** The last HTTP answer's status; 0 without one. */
   readonly status: number
   /** Milliseconds. */
   readonly retryAfter?: number | undefined
 }
 
-export const faultOf = ({ stderr, status, retryAfter }: Traces): Fault =>
-  byStatus(status, retryAfter) ??
-  SAID.find(([, pattern]) => pattern.test(stderr.replace(FOREIGN, "")))?.[0] ??
-  (status >= 400 ? "badAnswer" : "unknown")
+/** What GitHub says beside a bare 403, and GitLab over SSH. */
+const LIMITED =
+  /^\s*(?:remote|fatal): .*(?:rate limit|requested too many times|too many requests)/imu
+
+export const faultOf = ({ stderr, far = "", status, retryAfter }: Traces): Fault => {
+  const isOpen = status === 0 || status === 403
+  if (isOpen && LIMITED.test(`${far}\n${stderr}`)) return "rateLimited"
+  const said = `${far}\n${stderr.replace(FOREIGN, "")}`
+  const own = stderr.replace(FOREIGN, "").replace(REPEATED, "")
+  return (
+    byStatus(status, retryAfter) ??
+    SAID.find(([fault, pattern]) => pattern.test(OURS.has(fault) ? own : said))?.[0] ??
+    (status >= 400 ? "badAnswer" : "unknown")
+  )
+}
 
 /** How long to stay away from a server that limits without saying for how long. */
 export const DEFAULT_REST = 60_000

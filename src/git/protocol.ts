@@ -65,24 +65,37 @@ export interface Answered {
   readonly status: number
   /** Milliseconds from `now` on. */
   readonly retryAfter?: number
+  /** It is a proxy's, about a tunnel to the server. */
+  readonly isByProxy?: true
 }
 
 const MAX_REST = 3_600_000
 
-const restOf = (header: (name: string) => string | undefined, now: number): number | undefined => {
+/** Below it is a number of seconds to wait, above it a time: GitHub and GitLab send times, the IETF's draft waits. */
+const EPOCH = 1_000_000_000
+
+/** Times are the server's: they are measured by its own clock, where it tells it. */
+const restOf = (header: (name: string) => string | undefined, ours: number): number | undefined => {
+  const date = Date.parse(header("date") ?? "")
+  const now = Number.isNaN(date) ? ours : date
   const asked = header("retry-after")
   if (asked !== undefined)
     return /^\d+$/u.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - now
   const isSpent = header("x-ratelimit-remaining") === "0" || header("ratelimit-remaining") === "0"
   const reset = isSpent ? (header("x-ratelimit-reset") ?? header("ratelimit-reset")) : undefined
-  return reset === undefined ? undefined : Number(reset) * 1000 - now
+  if (reset === undefined || !/^\d+$/u.test(reset)) return undefined
+  return Number(reset) < EPOCH ? Number(reset) * 1000 : Number(reset) * 1000 - now
 }
 
 /** From GIT_TRACE_CURL: https://git-scm.com/docs/git#Documentation/git.txt-codeGITTRACECURLcode */
 export const parseTrace = (trace: string, now: number): Answered => {
-  const received = [...trace.matchAll(/<= Recv header: (.*)/gu)].map(([, line]) => line ?? "")
+  const all = [...trace.matchAll(/(?:=> Send|<= Recv) header: .*/gu)].map(([line]) => line)
+  const answer = all.findLastIndex((line) => /^<= Recv header: HTTP\/\S+ \d{3}/u.test(line))
+  if (answer < 0) return { status: 0 }
+  const request = all.slice(0, answer).findLast((line) => / HTTP\/\S+\r?$/u.test(line))
+  const isByProxy = request?.startsWith("=> Send header: CONNECT ") === true
+  const received = all.flatMap((line) => /^<= Recv header: (.*)/u.exec(line)?.[1] ?? [])
   const last = received.findLastIndex((line) => /^HTTP\/\S+ \d{3}/u.test(line))
-  if (last < 0) return { status: 0 }
   const status = Number(/ (\d{3})/u.exec(received[last] ?? "")?.[1])
   const headers = new Map(
     received.slice(last + 1).map((line): [string, string] => {
@@ -91,9 +104,10 @@ export const parseTrace = (trace: string, now: number): Answered => {
     }),
   )
   const rest = restOf((name) => headers.get(name), now)
+  const answered: Answered = isByProxy ? { status, isByProxy } : { status }
   return rest === undefined || Number.isNaN(rest)
-    ? { status }
-    : { status, retryAfter: Math.min(Math.max(rest, 0), MAX_REST) }
+    ? answered
+    : { ...answered, retryAfter: Math.min(Math.max(rest, 0), MAX_REST) }
 }
 
 /** `git version 2.39.5 (Apple Git-154)` -> [2, 39]. */

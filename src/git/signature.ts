@@ -14,7 +14,7 @@ const TYPE =
 const MAX_KEYS = 1000
 
 /** Length and text, as SSH writes both: https://datatracker.ietf.org/doc/html/rfc4251#section-5 */
-const fieldAt = (bytes: Buffer, at: number): Buffer | undefined => {
+export const fieldAt = (bytes: Buffer, at: number): Buffer | undefined => {
   if (bytes.length < at + 4) return undefined
   const end = at + 4 + bytes.readUInt32BE(at)
   return end > bytes.length ? undefined : bytes.subarray(at + 4, end)
@@ -88,6 +88,12 @@ const HEADER = "gpgsig "
 const ARMOR =
   /^-----BEGIN SSH SIGNATURE-----\n([A-Za-z0-9+/=\n]+)\n-----END SSH SIGNATURE-----\n*$/u
 
+const UNREAD: Readonly<Record<string, string>> = {
+  PGP: "it is signed by PGP, and only SSH signatures are checked",
+  SIGNED: "it is signed by X.509, and only SSH signatures are checked",
+  SSH: "its SSH signature is broken",
+}
+
 /** A header goes on in lines that begin with a space: https://git-scm.com/docs/signature-format */
 const headersOf = (head: string): ReadonlyArray<string> => head.split(/\n(?! )/u)
 
@@ -105,9 +111,7 @@ export const signedIn = (commit: Uint8Array): Result.Result<Signed, Refusal> => 
   const signature = only.slice(HEADER.length).replaceAll("\n ", "\n")
   if (!ARMOR.test(signature)) {
     const kind = /^-----BEGIN (PGP|SIGNED|SSH)/u.exec(signature)?.[1] ?? "unknown"
-    const what =
-      kind === "SSH" ? "its SSH signature is broken" : `its signature (${kind}) is not by SSH`
-    return Result.fail(["unsigned", what])
+    return Result.fail(["unsigned", UNREAD[kind] ?? "its signature is of no kind that is known"])
   }
   const kept = headers.filter((header) => header !== only).join("\n")
   const payload = Buffer.from(kept + (end < 0 ? "" : text.slice(end)), "latin1")

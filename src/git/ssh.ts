@@ -1,6 +1,7 @@
 /** SSH as git uses it: the client's whole configuration, what an identity is, and what a refusal means. */
 import { Redacted } from "effect"
 import type { GitCredentials } from "../domain/source.ts"
+import { fieldAt } from "./signature.ts"
 
 /** Files of one conversation, in a folder of its own. */
 export const FILES = {
@@ -79,10 +80,13 @@ export const keyFiles = (credentials: GitCredentials): ReadonlyArray<KeyFile> =>
   ]
 }
 
-/** Added to the environment of git, ssh and ssh-keygen. */
+/**
+ * Added to the environment of git, ssh and ssh-keygen. What ssh says, and the server through it, goes to descriptor 3:
+ * beside git's own words a server's full disk would be ours.
+ */
 export const sshEnvironment = (folder: string): Readonly<Record<string, string>> => ({
   [FOLDER_VARIABLE]: folder,
-  GIT_SSH_COMMAND: `ssh -F "$${FOLDER_VARIABLE}/${FILES.config}"`,
+  GIT_SSH_COMMAND: `ssh -F "$${FOLDER_VARIABLE}/${FILES.config}" 2>&3`,
   GIT_SSH_VARIANT: "ssh",
   SSH_ASKPASS: `${folder}/${FILES.askPass}`,
   SSH_ASKPASS_REQUIRE: "force",
@@ -93,14 +97,59 @@ export type IdentityKind = "plain" | "encrypted" | "publicKey" | "putty" | "malf
 const ARMOR = /^-----BEGIN ([A-Z ]*)PRIVATE KEY-----\n([\s\S]+)\n-----END \1PRIVATE KEY-----$/u
 const MAGIC = "openssh-key-v1\0"
 
-/** The first field behind the magic names the cipher: https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key */
-const cipherOf = (body: string): string | undefined => {
+interface KeyHead {
+  readonly cipher: string
+  /** Of bcrypt, for a key by its passphrase. */
+  readonly rounds: number
+}
+
+/** Behind the magic the names of cipher and key derivation, and its salt and rounds: https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key */
+const headOf = (body: string): KeyHead | undefined => {
   const bytes = Buffer.from(body.replace(/\s/gu, ""), "base64")
   if (bytes.toString("latin1", 0, MAGIC.length) !== MAGIC) return undefined
-  if (bytes.length < MAGIC.length + 4) return undefined
-  const start = MAGIC.length + 4
-  const length = bytes.readUInt32BE(MAGIC.length)
-  return length > 64 ? undefined : bytes.toString("latin1", start, start + length)
+  const cipher = fieldAt(bytes, MAGIC.length)
+  if (cipher === undefined || cipher.length > 64) return undefined
+  const kdf = MAGIC.length + 4 + cipher.length
+  const options = fieldAt(bytes, kdf + 4 + (fieldAt(bytes, kdf)?.length ?? 0)) ?? Buffer.alloc(0)
+  const at = 4 + (fieldAt(options, 0)?.length ?? 0)
+  const rounds = options.length >= at + 4 ? options.readUInt32BE(at) : 0
+  return { cipher: cipher.toString("latin1"), rounds }
+}
+
+/** `pkcs5PBES2`'s derivation, before it the octets of its salt and the number of its rounds: https://www.rfc-editor.org/rfc/rfc8018#appendix-A.2 */
+const PBKDF2 = Buffer.from("06092a864886f70d01050c", "hex")
+
+/** Of an encrypted key in PKCS 8; undefined where they cannot be told. */
+const pkcs8Rounds = (body: string): number | undefined => {
+  const bytes = Buffer.from(body.replace(/\s/gu, ""), "base64")
+  const found = bytes.indexOf(PBKDF2)
+  // A sequence of the salt (octets, 4) and the rounds (integer, 2), all with lengths of one byte.
+  const salt = found + PBKDF2.length + 2
+  const rounds = salt + 2 + (bytes[salt + 1] ?? 0)
+  if (found < 0 || bytes[salt] !== 4 || bytes[rounds] !== 2) return undefined
+  const length = bytes[rounds + 1] ?? 0
+  const isThere = length > 0 && length <= 6 && bytes.length >= rounds + 2 + length
+  return isThere ? bytes.readUIntBE(rounds + 2, length) : undefined
+}
+
+/** Whoever opens a key holds one of the host's places meanwhile: a second or some, and not for as long as somebody likes. */
+const MAX_BCRYPT = 1000
+const MAX_PBKDF2 = 10_000_000
+
+/** Why a key takes too long to open. */
+const slowness = (identity: string): string | undefined => {
+  const [, kind, body = ""] = ARMOR.exec(asFile(identity).trimEnd()) ?? []
+  const again = "encrypt it anew with ssh-keygen -p -a 16"
+  const rounds = kind === "OPENSSH " ? (headOf(body)?.rounds ?? 0) : 0
+  if (rounds > MAX_BCRYPT) {
+    return `identity takes ${rounds} rounds of bcrypt to open, more than ${MAX_BCRYPT}; ${again}`
+  }
+  if (kind !== "ENCRYPTED ") return undefined
+  const others = pkcs8Rounds(body)
+  if (others === undefined) return `identity is encrypted in a way that is not read; ${again}`
+  return others > MAX_PBKDF2
+    ? `identity takes ${others} rounds of PBKDF2 to open, more than ${MAX_PBKDF2}; ${again}`
+    : undefined
 }
 
 /** What the Secret's key `identity` holds, by its outer form; whether it is sound is for ssh to say. */
@@ -111,9 +160,9 @@ export const identityKind = (identity: string): IdentityKind => {
   const [, kind, body = ""] = ARMOR.exec(text) ?? []
   if (kind === undefined) return "malformed"
   if (kind === "OPENSSH ") {
-    const cipher = cipherOf(body)
-    if (cipher === undefined) return "malformed"
-    return cipher === "none" ? "plain" : "encrypted"
+    const head = headOf(body)
+    if (head === undefined) return "malformed"
+    return head.cipher === "none" ? "plain" : "encrypted"
   }
   return kind === "ENCRYPTED " || /^Proc-Type: 4,ENCRYPTED$/mu.test(body) ? "encrypted" : "plain"
 }
@@ -136,7 +185,7 @@ export const unfitForSsh = ({
   if (kind === "encrypted") {
     return password === undefined
       ? "identity is encrypted, and the Secret has no password to open it"
-      : undefined
+      : slowness(Redacted.value(identity))
   }
   return kind === "plain" ? undefined : WRONG[kind]
 }
@@ -149,17 +198,22 @@ export const mayBePassphrase = (stderr: string, { identity, password }: GitCrede
   identityKind(Redacted.value(identity)) === "encrypted"
 
 const TELLING =
-  /host key|^\S+: Permission denied|^ssh: |^Connection |^kex_|^Unable to negotiate|^Load key|^ERROR: |timed out|^fatal: remote error/iu
+  /host key|^\S+: Permission denied|^ssh: |^Connection |^kex_|^Unable to negotiate|^Load key|^ERROR: |timed out|ssh: not found|^fatal: remote error/iu
 /** Drawn around what matters, or about files that are gone by then. */
 const ORNAMENT =
   /^@|^fatal: Could not read|^It is also possible|^Add correct|Offending|remove with/iu
 
-/** The lines of ssh that say why; git's own say only that it ended. `folder`, of files that are gone by then, is not shown. */
-export const sshLines = (stderr: string, folder: string): string => {
-  const lines = stderr
+/** The lines of ssh that say why, or what the server says else. `folder`, of files that are gone by then, is not shown. */
+export const sshLines = (said: string, folder: string): string => {
+  const lines = said
     .replaceAll(`${folder}/`, "")
     .split(/\r?\n/u)
-    .filter((line) => TELLING.test(line) && !ORNAMENT.test(line))
-    .map((line) => `fatal: ${line.replace(/^fatal: /u, "")}`)
-  return lines.length === 0 ? stderr : lines.slice(-4).join("\n")
+    .filter((line) => line.trim() !== "" && !ORNAMENT.test(line))
+  const telling = lines.filter((line) => TELLING.test(line))
+  const shown = telling.length > 0 ? telling : lines
+  const by = telling.length > 0 ? "fatal" : "remote"
+  return shown
+    .slice(-4)
+    .map((line) => `${by}: ${line.replace(/^(fatal|remote): /u, "")}`)
+    .join("\n")
 }

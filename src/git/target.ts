@@ -29,6 +29,8 @@ type Refusal = readonly [Fault, string]
 
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 100))
 
+const SHA_256 = "an id of 64 digits is one by SHA-256; name the commit by an id of 40"
+
 /** A branch's key is its name, as it ever was: no name of a branch has a colon. */
 export const targetOf = (source: GitSource): Target | Refusal => {
   const { branch, ref } = source
@@ -46,6 +48,7 @@ export const targetOf = (source: GitSource): Target | Refusal => {
   if (ref?.commit !== undefined) {
     const { commit } = ref
     if (!isObjectId(commit)) return ["commitMissing", `${quoted(commit)} is no commit's full id`]
+    if (commit.length > 40) return ["unsupported", SHA_256]
     return { kind: "commit", label, key: `commit:${commit}`, ref: commit }
   }
   if (!isRefName(branch)) return ["branchRefused", `${quoted(branch)} is not a valid branch name`]

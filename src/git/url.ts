@@ -123,6 +123,14 @@ export const mirrorKey = (remote: Remote, credentials: GitCredentials): string =
     ]),
   )
 
+/** Equal for those whom a server counts as one: equal credentials; "" for none. */
+export const whoAsks = (credentials: GitCredentials): string => {
+  const secrets = [credentials.password, credentials.bearerToken, credentials.identity].map(open)
+  return secrets.every((secret) => secret === null)
+    ? ""
+    : sha256(JSON.stringify([credentials.username ?? null, ...secrets]))
+}
+
 /** Where the mirror keeps what it fetched, by a target's key; a hash, because `a` and `a/b` may follow each other. */
 export const mirrorRef = (key: string): string => `refs/nopea/${sha256(key)}`
 

@@ -19,7 +19,14 @@ const broken = Effect.gen(function* () {
   yield* Effect.promise(() => writeFile(places.configFile, globalConfig(false)))
   const limit = Duration.seconds(30)
   const keys = join(dataDir, "keys")
-  const limits = { fetchTimeout: limit, readTimeout: limit, allowFileUrls: false, keys }
+  const limits = {
+    fetchTimeout: limit,
+    readTimeout: limit,
+    allowFileUrls: false,
+    hostRate: 1000,
+    parent: process.env,
+    keys,
+  }
   const mirrors = yield* makeMirrors(join(dataDir, "mirrors"), "1 hour")
   const open = yield* makeSessions(mirrors, localEnvironment(process.env, places), limits)
   const session = yield* open(source({ url: "https://git.example/app.git" }), "head")

@@ -1,6 +1,7 @@
-import { Redacted } from "effect"
+import { Redacted, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { proxyFor, type Variables, type WebProxy } from "../../src/domain/proxy.ts"
 import {
   authorization,
   isUsable,
@@ -17,7 +18,7 @@ const remote = {
 }
 
 describe("the environment", () => {
-  it("keeps the search path and the proxies, and nothing else of the parent's", () => {
+  it("keeps the search path, and nothing else of the parent's", () => {
     const parent = {
       PATH: "/bin",
       HTTPS_PROXY: "http://proxy",
@@ -30,12 +31,7 @@ describe("the environment", () => {
       AWS_SECRET_ACCESS_KEY: "s",
     }
     const env = localEnvironment(parent, places)
-    expect(Object.keys(env).filter((name) => name in parent)).toEqual([
-      "PATH",
-      "HTTPS_PROXY",
-      "no_proxy",
-      "HOME",
-    ])
+    expect(Object.keys(env).filter((name) => name in parent)).toEqual(["PATH", "HOME"])
     expect(env).toMatchObject({
       HOME: "/data/home",
       GIT_CONFIG_NOSYSTEM: "1",
@@ -48,13 +44,41 @@ describe("the environment", () => {
 
   it("allows a server only what its URL names, and follows redirects only without credentials", () => {
     const env = (credentials: object) =>
-      networkEnvironment({ remote, credentials, caFile: undefined }, [])
+      networkEnvironment({ remote, credentials, caFile: undefined, parent: {} }, [])
     expect(env({})["GIT_ALLOW_PROTOCOL"]).toBe("http:https")
     expect(Object.values(env({}))).toContain("initial")
     const withToken = Object.values(env({ bearerToken: Redacted.make("token") }))
     expect(withToken).toContain("http.https://example.com/.extraHeader")
     expect(withToken).toContain("Authorization: Bearer token")
     expect(withToken).not.toContain("initial")
+  })
+})
+
+describe("to a server", () => {
+  const env = (parent: Variables, more: { caFile?: string; proxy?: WebProxy } = {}) =>
+    networkEnvironment({ remote, credentials: {}, caFile: undefined, parent, ...more }, [])
+
+  it("the proxy that was found goes along, alone, and none where none was found", () => {
+    const parent = { HTTPS_PROXY: "http://u:p@proxy:3128", NO_PROXY: "x", all_proxy: "y" }
+    const proxy = Result.getOrThrow(proxyFor(new URL(remote.url), parent))
+    const told = env(parent, proxy === undefined ? {} : { proxy })
+    expect(Object.entries(told).filter(([name]) => /proxy/iu.test(name))).toEqual([
+      ["http_proxy", "http://u:p@proxy:3128"],
+      ["https_proxy", "http://u:p@proxy:3128"],
+      ["no_proxy", ""],
+    ])
+    expect(Object.keys(env(parent)).filter((name) => /proxy/iu.test(name))).toEqual([])
+  })
+
+  it.each([
+    [{}, undefined],
+    [{ SSL_CERT_FILE: "/all.pem" }, "/all.pem"],
+    [{ SSL_CERT_FILE: "/all.pem", GIT_SSL_CAINFO: "/git.pem" }, "/git.pem"],
+    [{ SSL_CERT_FILE: "/all.pem", GIT_SSL_CAINFO: "" }, "/all.pem"],
+  ])("%j trusts %s, and a Secret's authority goes before it", (parent, file) => {
+    expect(env(parent)["GIT_SSL_CAINFO"]).toBe(file)
+    const own = env({ ...parent, GIT_SSL_CAPATH: "/certs" }, { caFile: "/mirror.ca" })
+    expect([own["GIT_SSL_CAINFO"], own["GIT_SSL_CAPATH"]]).toEqual(["/mirror.ca", undefined])
   })
 })
 

@@ -72,12 +72,42 @@ describe("git's words", () => {
   })
 
   it.each([
+    ["badAnswer", "remote: fatal: write error: No space left on device"],
+    ["badAnswer", "remote: cannot mkdir x: Read-only file system"],
+    ["badAnswer", "remote: pack has bad object at offset 12: inflate returned -5"],
+    ["repositoryMissing", "remote: '/srv/a' does not appear to be a git repository"],
+    ["authentication", "fatal: git@x: Permission denied (publickey)."],
+    ["unreachable", "fatal: ssh: connect to host x port 22: Connection refused"],
+  ] as const)("over SSH it is %s, and not our disk: %s", (fault, far) => {
+    const stderr = fatal("Could not read from remote repository.")
+    expect(faultOf({ stderr, far, status: 0 })).toBe(fault)
+  })
+
+  it("our full disk is ours, whatever the server says too", () => {
+    const stderr = fatal("cannot pwrite: No space left on device")
+    expect(faultOf({ stderr, far: "fatal: Connection to x closed", status: 0 })).toBe("diskFull")
+    const repeated = "fatal: remote error: No space left on device\n"
+    expect(faultOf({ stderr: repeated, status: 200 })).toBe("badAnswer")
+  })
+
+  it.each([
+    [403, "remote: You have exceeded a secondary rate limit.", "rateLimited"],
+    [403, "remote: you may not", "forbidden"],
+    [404, "remote: rate limit of nobody", "repositoryMissing"],
+    [0, "remote: ERROR: This endpoint has been requested too many times.", "rateLimited"],
+    [0, "fatal: ERROR: Too many requests", "rateLimited"],
+  ] as const)("HTTP %i with %s is %s", (status, said, fault) => {
+    const stderr = `${said}\n${fatal("Could not read from remote repository.")}`
+    expect(faultOf({ stderr, status })).toBe(fault)
+  })
+
+  it.each([
     [301, undefined, "redirect"],
     [401, undefined, "authentication"],
     [403, undefined, "forbidden"],
     [403, 5000, "rateLimited"],
     [404, undefined, "repositoryMissing"],
-    [407, undefined, "authentication"],
+    [407, undefined, "proxy"],
     [410, undefined, "repositoryMissing"],
     [418, undefined, "badAnswer"],
     [429, undefined, "rateLimited"],

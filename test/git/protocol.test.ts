@@ -135,8 +135,37 @@ describe("curl traces", () => {
       ["HTTP/1.1 403 x", "X-RateLimit-Remaining: 9", `X-RateLimit-Reset: ${now / 1000 + 90}`],
       { status: 403 },
     ],
+    [
+      ["HTTP/1.1 429 x", "RateLimit-Remaining: 0", `RateLimit-Reset: ${now / 1000 + 90}`],
+      { status: 429, retryAfter: 90_000 },
+    ],
+    [
+      ["HTTP/1.1 429 x", "RateLimit-Remaining: 0", "RateLimit-Reset: 45"],
+      { status: 429, retryAfter: 45_000 },
+    ],
+    [["HTTP/1.1 429 x", "RateLimit-Remaining: 0", "RateLimit-Reset: soon"], { status: 429 }],
+    [
+      [
+        "HTTP/1.1 429 x",
+        "Date: Fri, 20 Nov 2026 07:00:00 GMT",
+        "Retry-After: Fri, 20 Nov 2026 07:00:20 GMT",
+      ],
+      { status: 429, retryAfter: 20_000 },
+    ],
   ])("%j", (lines, answered) => {
     expect(parseTrace(lines.map(line).join(""), now)).toEqual(answered)
+  })
+
+  it("an answer about a tunnel is the proxy's, one through it is the server's", () => {
+    const sent = (text: string) => `19:38:53.714654 http.c:684   => Send header: ${text}\r\n`
+    const opened = sent("CONNECT git.example:443 HTTP/1.1") + sent("Host: git.example:443")
+    expect(parseTrace(opened + line("HTTP/1.1 407 No"), now)).toEqual({
+      status: 407,
+      isByProxy: true,
+    })
+    const asked = sent("GET /a/info/refs?service=git-upload-pack HTTP/1.1")
+    const through = `${opened}${line("HTTP/1.1 200 OK")}${asked}${line("HTTP/1.1 404 No")}`
+    expect(parseTrace(through, now)).toEqual({ status: 404 })
   })
 
   it("without an answer there is no status, and what was sent is not read", () => {

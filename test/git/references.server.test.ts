@@ -47,6 +47,18 @@ describe("one commit", () => {
     expect(await git.texts(source(repo, { ref: { commit } }), ".")).toEqual({ a: "1\n" })
   })
 
+  it("by an id of SHA-256 is refused, and nobody is asked", async () => {
+    const host = await server()
+    const repo = await host.createRepo("app")
+    await repo.commit({ a: "1\n" })
+    const git = await client()
+    const wrong = source(repo, { ref: { commit: "a".repeat(64) } })
+    const error = await git.failure((g) => g.sync(wrong, "."))
+    expect(error).toMatchObject({ code: FAULTS.unsupported.code, disposition: "stall" })
+    expect(error.reason).toContain("one by SHA-256")
+    expect(host.log).toHaveLength(0)
+  })
+
   it("is refused by a server that gives only the heads of branches: the way out is said", async () => {
     const repo = await (await server()).createRepo("app", { wants: "tips", protocol: 0 })
     const commit = await repo.commit({ a: "1\n" })

@@ -97,7 +97,7 @@ describe("what a commit's signature is about", () => {
     [
       "PGP's",
       header("gpgsig", "-----BEGIN PGP SIGNATURE-----\nx\n-----END PGP SIGNATURE-----"),
-      "its signature (PGP) is not by SSH",
+      "it is signed by PGP, and only SSH signatures are checked",
     ],
     [
       "two",

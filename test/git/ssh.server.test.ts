@@ -284,6 +284,35 @@ describe("over SSH it is refused, with the reason and the way out and no secret:
     expect(error.reason).toContain("Repository not found")
   })
 
+  it.each([
+    ["fatal: write error: No space left on device\n", "badAnswer", /remote: .*No space left/],
+    ["fatal: index-pack failed: bad object\n", "badAnswer", /remote: .*bad object/],
+    ["error: cannot mkdir /srv: Permission denied\n", "badAnswer", /cannot mkdir/],
+    ["remote: ERROR: requested too many times. Try again.\n", "rateLimited", /asked for rest/],
+  ] as const)("what ails the server, which is not our disk: %j", async (words, fault, reason) => {
+    const { host, with: at } = await given()
+    const git = await client()
+    const over = at({ identity: mine.private })
+    await git.texts(over, "deploy")
+    host.complain(words)
+    const error = await git.failure((g) => g.lsRemote(over, zero))
+    expect(error).toMatchObject({ code: FAULTS[fault].code, disposition: "retry" })
+    expect(error.reason).toMatch(reason)
+    expect((await git.mirrors()).length).toBe(1)
+  })
+
+  it("a key that would take hours to open, at once", async () => {
+    const bytes = Buffer.from(locked.private.replace(/-----.*-----|\n/gu, ""), "base64")
+    bytes.writeUInt32BE(2 ** 31, bytes.indexOf("bcrypt") + "bcrypt".length + 8 + 16)
+    const identity = `-----BEGIN OPENSSH PRIVATE KEY-----\n${bytes.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`
+    const { host, with: at } = await given()
+    const git = await client()
+    const error = await git.failure((g) => g.sync(at({ identity, password: PASSPHRASE }), "."))
+    expect(error).toMatchObject({ code: FAULTS.sshCredentials.code, disposition: "stall" })
+    expect(error.reason).toContain("2147483648 rounds of bcrypt")
+    expect(host.log).toEqual([])
+  })
+
   it("a server that is not there", async () => {
     const { host, with: at } = await given()
     const over = at({ identity: mine.private })

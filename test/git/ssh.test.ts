@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto"
 import { Redacted } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
@@ -6,6 +7,30 @@ import { sshKey } from "../gitserver/sshKeys.ts"
 
 const plain = sshKey()
 const locked = sshKey({ passphrase: "phrase" })
+
+/** The same key, whose header asks for other rounds: behind the salt of 16 bytes. */
+const withRounds = (rounds: number): string => {
+  const [, body = ""] = /KEY-----\n([\s\S]*)\n-----END/u.exec(locked.private) ?? []
+  const bytes = Buffer.from(body, "base64")
+  const salt = bytes.indexOf("bcrypt") + "bcrypt".length + 8
+  bytes.writeUInt32BE(rounds, salt + 16)
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${bytes.toString("base64")}\n-----END OPENSSH PRIVATE KEY-----\n`
+}
+
+/** Encrypted as OpenSSL does; other rounds are written over its 2,048, in an integer of four bytes. */
+const pkcs8 = (rounds?: number): string => {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
+  const cipher = "aes-256-cbc"
+  const der = privateKey.export({ type: "pkcs8", format: "der", cipher, passphrase: "phrase" })
+  const at = der.indexOf(Buffer.from("02020800", "hex"))
+  const more = Buffer.alloc(6)
+  more.writeUInt16BE(0x0204)
+  more.writeUInt32BE(rounds ?? 0, 2)
+  const all =
+    rounds === undefined ? der : Buffer.concat([der.subarray(0, at), more, der.subarray(at + 4)])
+  const body = all.toString("base64").replace(/(.{64})/gu, "$1\n")
+  return `-----BEGIN ENCRYPTED PRIVATE KEY-----\n${body}\n-----END ENCRYPTED PRIVATE KEY-----\n`
+}
 
 describe("what an identity is", () => {
   it.each([
@@ -62,6 +87,44 @@ describe("credentials for SSH", () => {
     expect(unfitForSsh({ ...encrypted, password: secret("any") })).toBeUndefined()
   })
 
+  it.each([
+    ["as ssh-keygen makes it", locked.private, undefined],
+    ["of 1,000 rounds", withRounds(1000), undefined],
+    ["of more", withRounds(1001), /1001 rounds of bcrypt .* more than 1000; .*ssh-keygen -p -a 16/],
+    ["of all there are", withRounds(2 ** 32 - 1), /4294967295 rounds/],
+    ["in PEM", sshKey({ type: "rsa", pem: true, passphrase: "phrase" }).private, undefined],
+    ["in PKCS 8", pkcs8(), undefined],
+    ["in PKCS 8 of many rounds", pkcs8(20_000_000), /20000000 rounds of PBKDF2/],
+    [
+      "in PKCS 8 of no known kind",
+      pkcs8().replace(/\n.{40}/u, "\nAAAA"),
+      /in a way that is not read/,
+    ],
+  ])("with an encrypted key %s are let be or refused", (_, identity, why) => {
+    const unfit = unfitForSsh({
+      identity: secret(identity),
+      knownHosts: "x",
+      password: secret("phrase"),
+    })
+    if (why === undefined) expect(unfit).toBeUndefined()
+    else expect(unfit).toMatch(why)
+  })
+
+  it("of any bytes are judged without a fault", () => {
+    const form = fc.constantFrom("OPENSSH ", "ENCRYPTED ")
+    const tail = fc.uint8Array({ maxLength: 80 })
+    fc.assert(
+      fc.property(form, tail, (kind, some) => {
+        const head =
+          kind === "OPENSSH " ? "openssh-key-v1\0" : "\x06\x09*\x86H\x86\xf7\r\x01\x05\x0c"
+        const body = Buffer.concat([Buffer.from(head, "latin1"), some]).toString("base64")
+        const identity = `-----BEGIN ${kind}PRIVATE KEY-----\n${body}\n-----END ${kind}PRIVATE KEY-----`
+        const given = { identity: secret(identity), knownHosts: "x", password: secret("p") }
+        expect(["string", "undefined"]).toContain(typeof unfitForSsh(given))
+      }),
+    )
+  })
+
   it("become files: the passphrase's only where there is one", () => {
     const files = (credentials: object) => keyFiles(credentials).map(({ name }) => name)
     const without = { identity: secret(plain.private), knownHosts: "x" }
@@ -89,7 +152,12 @@ describe("what ssh says", () => {
       "No ED25519 host key is known for example.com and you have requested strict checking.\r\nHost key verification failed.\r\n",
       "fatal: No ED25519 host key is known for example.com and you have requested strict checking.\nfatal: Host key verification failed.",
     ],
-    ["fatal: something of git's own", "fatal: something of git's own"],
+    [
+      "fatal: write error: No space left on device\r\n",
+      "remote: write error: No space left on device",
+    ],
+    ["sh: 1: ssh: not found\n", "fatal: sh: 1: ssh: not found"],
+    ["", ""],
   ])("%j", (stderr, lines) => {
     expect(sshLines(stderr, "/data/keys/key-a")).toBe(lines)
   })

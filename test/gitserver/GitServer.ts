@@ -192,7 +192,7 @@ const openServer = async (folder: string, tls: boolean) => {
   const pki = join(folder, "pki")
   await mkdir(pki)
   const authority = await createAuthority(pki, "nopea-test-git-ca")
-  const names = ["IP:127.0.0.1", "DNS:localhost"]
+  const names = ["IP:127.0.0.1", "DNS:localhost", "DNS:git.nopea.test"]
   const pair = await issueCertificate(pki, {
     file: "server",
     commonName: "git",

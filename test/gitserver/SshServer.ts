@@ -80,6 +80,8 @@ export interface SshServer {
   readonly serve: (repository: Repository) => string
   /** From now on; undefined: it behaves. */
   readonly hang: (how: Hanging | undefined) => void
+  /** From now on it says so on standard error instead of serving; undefined: it behaves. */
+  readonly complain: (words: string | undefined) => void
   /** Sockets that are open. */
   readonly connections: () => number
   readonly stop: () => Promise<void>
@@ -107,9 +109,9 @@ const uploadPack = (repository: Repository, protocol: string): ChildProcess =>
     stdio: "pipe",
   })
 
-/** Says no as GitHub does. */
-const refuse = (channel: Channel): void => {
-  channel.stderr.write("ERROR: Repository not found.\n")
+/** By default says no as GitHub does. */
+const refuse = (channel: Channel, words = "ERROR: Repository not found.\n"): void => {
+  channel.stderr.write(words)
   channel.exit(1)
   channel.end()
 }
@@ -147,6 +149,7 @@ export const startSshServer = async (options: SshServerOptions): Promise<SshServ
   const sockets = new Set<Socket>()
   const log: SshCommand[] = []
   let hanging: Hanging | undefined
+  let complaint: string | undefined
 
   const inner = new ssh2.Server({ hostKeys: [options.hostKey.private] }, (connection) => {
     let user = ""
@@ -169,6 +172,7 @@ export const startSshServer = async (options: SshServerOptions): Promise<SshServ
           const repository = repositories.get(place)
           const channel = accepted()
           if (repository === undefined) refuse(channel)
+          else if (complaint !== undefined) refuse(channel, complaint)
           else run(channel, uploadPack(repository, protocol))
         })
     })
@@ -193,6 +197,9 @@ export const startSshServer = async (options: SshServerOptions): Promise<SshServ
     },
     hang: (how) => {
       hanging = how
+    },
+    complain: (words) => {
+      complaint = words
     },
     connections: () => sockets.size,
     stop: () =>

@@ -38,7 +38,7 @@ export const status = (
   code: number,
   headers: Readonly<Record<string, string>> = {},
   body = "",
-): Failure => ({ kind: "status", code, headers, body })
+): Extract<Failure, { readonly kind: "status" }> => ({ kind: "status", code, headers, body })
 export const garbage = (): Failure => ({ kind: "garbage" })
 export const redirect = (to: string): Failure => ({ kind: "redirect", to })
 export const truncate = (bytes: number, clean = false): Failure => ({
