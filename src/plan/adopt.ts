@@ -12,7 +12,7 @@ const TOOLS =
 
 /** Labels and annotations by which those tools find their objects; they would go on pruning them. */
 const TRACKING =
-  /^(kustomize|helm)\.toolkit\.fluxcd\.io\/(name|namespace)$|^argocd\.argoproj\.io\/(instance|tracking-id)$|^meta\.helm\.sh\//u
+  /^(kustomize|helm)\.toolkit\.fluxcd\.io\/(name|namespace)$|^argocd\.argoproj\.io\/(instance|tracking-id|installation-id)$|^meta\.helm\.sh\//u
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 export interface JsonPatchOperation {

@@ -57,7 +57,11 @@ describe("taking an object over", () => {
   it("takes the fields and marks of other tools only where all may be adopted", () => {
     const m = meta([entry("kustomize-controller", {}), entry("kubectl-create", {})], {
       labels: { app: "x", "kustomize.toolkit.fluxcd.io/name": "apps" },
-      annotations: { "argocd.argoproj.io/tracking-id": "y" },
+      annotations: {
+        "argocd.argoproj.io/tracking-id": "y",
+        "argocd.argoproj.io/installation-id": "z",
+        "argocd.argoproj.io/sync-wave": "1",
+      },
     })
     assert.deepStrictEqual(managers(m), ["kustomize-controller", "nopea"])
     assert.deepStrictEqual(managers(m, "Always"), ["nopea"])
@@ -68,6 +72,7 @@ describe("taking an object over", () => {
       [
         "/metadata/labels/kustomize.toolkit.fluxcd.io~1name",
         "/metadata/annotations/argocd.argoproj.io~1tracking-id",
+        "/metadata/annotations/argocd.argoproj.io~1installation-id",
       ],
     )
     assert.strictEqual(takeOver(m, "v1", "Plain")?.length, 2)

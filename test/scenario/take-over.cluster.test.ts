@@ -153,6 +153,73 @@ describe("docs/take-over.md", () => {
     assert.isUndefined(await here.api.get(unit))
   })
 
+  /** As the controllers of Flux and Argo CD leave a Deployment behind: their marks, and others' status. */
+  const workload = (name: string, metadata: object): KubeObject => ({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace: here.namespace, ...metadata },
+    spec: {
+      replicas: 0,
+      revisionHistoryLimit: 3,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: { containers: [{ name: "main", image: "registry.example/app:1" }] },
+      },
+    },
+  })
+  /** Takes a Deployment over as Git has it, and then without one field. */
+  const takesWorkload = async (name: string) => {
+    const key = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name } }
+    const at = { ...key, metadata: { name, namespace: here.namespace } }
+    const before = await here.api.get(at)
+    const { spec } = workload(name, {})
+    const repo = await here.git.createRepo(name)
+    const first = await repo.commit({ "a.json": JSON.stringify({ ...key, spec }) })
+    await shell("look", repo.url)
+    await shell("take")
+    await synced(here, "shop", first)
+    const taken = await here.api.get(at)
+    assert.strictEqual(taken.metadata.uid, before.metadata.uid)
+    assert.deepEqual(taken.spec, before.spec)
+    const { revisionHistoryLimit: _, ...less } = spec as Json
+    const second = await repo.commit({ "a.json": JSON.stringify({ ...key, spec: less }) })
+    await requestSync(here, "shop")
+    await synced(here, "shop", second)
+    assert.strictEqual((await here.api.get(at)).spec.revisionHistoryLimit, 10)
+    return taken
+  }
+
+  it("a Deployment of Flux, applied on the server, keeps its uid and spec, so no pod restarts, and then follows Git", async () => {
+    explainFailure(here)
+    const flux = "kustomize.toolkit.fluxcd.io"
+    const labels = { [`${flux}/name`]: "shop", [`${flux}/namespace`]: "flux-system" }
+    const manager = { fieldManager: "kustomize-controller" }
+    await here.api.apply(workload("flux-deployment", { labels }), manager)
+    const { metadata } = await takesWorkload("flux-deployment")
+    assert.notProperty(metadata.labels, `${flux}/namespace`)
+  })
+
+  it("a Deployment of Argo CD, applied at the client, keeps its uid and spec, so no pod restarts, and then follows Git", async () => {
+    explainFailure(here)
+    const name = "argo-deployment"
+    const record = "kubectl.kubernetes.io/last-applied-configuration"
+    const annotations = {
+      "argocd.argoproj.io/tracking-id": `shop:apps/Deployment:${here.namespace}/${name}`,
+      "argocd.argoproj.io/installation-id": "here",
+      [record]: JSON.stringify(workload(name, {})),
+    }
+    const one = workload(name, { annotations, labels: { "app.kubernetes.io/instance": "shop" } })
+    const path = (await here.api.path(one)).replace(/\/[^/]+$/u, "")
+    await here.api.call("POST", path, {
+      body: one,
+      query: { fieldManager: "argocd-controller" },
+    })
+    const { metadata } = await takesWorkload(name)
+    const left = Object.keys(metadata.annotations).filter((key) => /^(argocd|kubectl)\./u.test(key))
+    assert.isEmpty(left)
+  })
+
   it("Argo CD: the Application lets go of its objects and is deleted", async () => {
     explainFailure(here)
     const unit = {
@@ -180,7 +247,13 @@ describe("docs/take-over.md", () => {
   const leftBehind = async (name: string) => {
     const { bin, kubeconfig } = cluster()
     const earlier = ["-l", "nopea.io/repository=shop", "-n", here.namespace]
-    await run(bin.kubectl, ["--kubeconfig", kubeconfig, "delete", "configmap", ...earlier])
+    await run(bin.kubectl, [
+      "--kubeconfig",
+      kubeconfig,
+      "delete",
+      "configmap,deployment",
+      ...earlier,
+    ])
     const repo = await here.git.createRepo(name)
     const commit = await repo.commit({
       "a.yaml": configMap(name, "git", "  labels: {app: shop}\n"),
