@@ -166,6 +166,19 @@ describe("the examples", () => {
     }
   })
 
+  it("every GitRepository that a page shows is taken by the API server, strictly", async () => {
+    const pages = readdirSync(join(folder, "../docs")).filter((name) => name.endsWith(".md"))
+    const texts = ["README.md", ...pages.map((name) => `docs/${name}`)].map((name) =>
+      readFileSync(join(folder, "..", name), "utf8"),
+    )
+    const blocks = texts.flatMap((text) => [...text.matchAll(/^```yaml\n([^]*?)^```/gmu)])
+    const shown = blocks
+      .flatMap(([, block = ""]) => objectsIn(block))
+      .filter(({ apiVersion }) => apiVersion?.startsWith("nopea."))
+    assert.isAtLeast(shown.length, 3)
+    for (const one of shown) assert.strictEqual(await strictly(one), "")
+  })
+
   it("the break-glass command is one that kubectl takes", async () => {
     const text = readFileSync(join(folder, "break-glass.yaml"), "utf8")
     const said = /kubectl (annotate deployment .*)$/mu.exec(text)?.[1] ?? ""
