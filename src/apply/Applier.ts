@@ -7,11 +7,13 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, formatRef } from "../domain/object.ts"
 import { type Caller, Kube } from "../kube/Kube.ts"
 import { postponed, trackedKinds } from "../plan/inventory.ts"
-import { isIncomplete, type Plan } from "../plan/plan.ts"
+import { isIncomplete, type Plan, releasedBy } from "../plan/plan.ts"
+import { rolloutOf } from "../plan/rollout.ts"
 import type { Step } from "../plan/step.ts"
 import { DEFINITION, definitionsReady, isDefinition } from "./Definitions.ts"
 import { deleteObject, writeObject } from "./Objects.ts"
 import type { Run } from "./Requests.ts"
+import { release } from "./Rollouts.ts"
 
 /** At most this many objects of a repository at once; the request budget is the real limit. */
 const AT_ONCE = 32
@@ -46,7 +48,7 @@ export class Applier extends Context.Service<
 >()("nopea/apply/Applier") {}
 
 const kindsOf = (plan: Plan): ReadonlyArray<string> => [
-  ...new Set(plan.stages.flat().map((step) => formatGroupKind(step.ref))),
+  ...new Set(plan.stages.flat().flatMap(({ lent, ref }) => (lent ? [] : [formatGroupKind(ref)]))),
 ]
 
 const announceNew = ({
@@ -97,6 +99,13 @@ const prune = Effect.fn("Applier.prune")(function* (run: Run, stages: Plan["prun
   return changes
 })
 
+/** Once everything is as Git says now: what stands in the Rollout's place is there. */
+const letGo = (run: Run, plan: Plan): Effect.Effect<ReadonlyArray<Change>> => {
+  const released = releasedBy(plan)
+  const ref = released && rolloutOf(released)
+  return ref === undefined ? Effect.succeed([]) : release(run, ref, plan.wanted.has(formatRef(ref)))
+}
+
 const nextKinds = (
   { plan, inventoryKinds }: ApplyRequest,
   changes: ChangeSet,
@@ -118,7 +127,9 @@ const make = Effect.gen(function* () {
     const { plan, repository, caller } = request
     yield* announceNew(request)
     const shared: Run = { kube, live, claims, repository, caller, rules: plan.rules }
-    const applied = [...plan.settled, ...(yield* writeAll(shared, plan))]
+    const written = [...plan.settled, ...(yield* writeAll(shared, plan))]
+    const left = isIncomplete(written) ? [] : yield* letGo(shared, plan)
+    const applied = [...written, ...left]
     const pruned = isIncomplete(applied) ? postponed(plan.prune) : yield* prune(shared, plan.prune)
     const changes = [...applied, ...pruned]
     return { changes, inventoryKinds: nextKinds(request, changes) }

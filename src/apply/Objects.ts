@@ -32,6 +32,7 @@ import {
   notDone,
   type Run,
   rulesFor,
+  seenOf,
   stepChange,
   subjectOf,
   typeOf,
@@ -89,13 +90,14 @@ const reconsider = (
 ): Effect.Effect<Change, KubeError> =>
   Effect.gen(function* () {
     const meta = yield* look(run, type, step.ref)
-    const now = meta === undefined ? undefined : inherited(liveObject(type, meta), step.live)
+    const now = meta === undefined ? undefined : inherited(seenOf(step, type, meta), step.live)
     const { drift: _, holds: __, takes: ___, until: ____, adopts: _____, ...want } = step
     const verdict = decide(want, now, yield* rulesFor(run, now))
     if (now?.owner !== undefined && isOwned(verdict)) {
       run.claims.waitFor(run.repository, formatRef(step.ref), now.owner)
     }
-    if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
+    if (step.lent) yield* Effect.void
+    else if (now === undefined) yield* run.live.forget(run.repository, formatRef(step.ref))
     else if (isOurs(now, run.rules.owner)) yield* run.live.record(run.repository, now)
     if (isChange(verdict)) return verdict
     const next = verdict.adopts ? yield* takeFields(run, type, verdict, meta) : verdict
@@ -136,7 +138,7 @@ export const writeObject = (run: Run, step: Step, attempt = 1): Effect.Effect<Ch
     if (step.adopts && attempt === 1) return yield* reconsider(run, type, step, attempt)
     return yield* writeOnce(run, type, step).pipe(
       Effect.catchIf(
-        (error) => isImmutable(error) && run.rules.policy.force,
+        (error) => isImmutable(error) && run.rules.policy.force && !step.lent,
         (error) => writing(run, step.ref)(recreate(run, type, step, error)),
       ),
       Effect.catchIf(isSurprise, (error) =>

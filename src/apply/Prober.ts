@@ -7,9 +7,11 @@ import type { Evidence } from "../plan/evidence.ts"
 import { refusedBy } from "../plan/failures.ts"
 import { ownSet } from "../plan/holders.ts"
 import type { Ask, Asked } from "../plan/judge.ts"
-import { FIELD_MANAGER, type LiveObject, liveObject, type Owner } from "../plan/live.ts"
+import { asGuest } from "../plan/lent.ts"
+import { type LiveObject, liveObject, type Owner } from "../plan/live.ts"
 import { stampedBody } from "../plan/stamp.ts"
 import type { Want } from "../plan/step.ts"
+import { managerOf } from "./Requests.ts"
 
 const AT_ONCE = 16
 
@@ -33,14 +35,16 @@ const dryRun = (
   type: ResourceType,
   { want, live }: Asked,
 ): Effect.Effect<Told> => {
-  const { ref, desired, hash, ignored } = want
+  const { ref, desired, hash, ignored, lent } = want
   const guard = live === undefined ? {} : { guard: { on: "object", uid: live.uid } as const }
-  const body = stampedBody(desired, { namespace: ref.namespace, owner, hash, ...guard }, ignored)
+  const stamp = { namespace: ref.namespace, owner, hash, lent, ...guard }
+  const body = stampedBody(desired, stamp, ignored)
   return kube
-    .apply(caller, type, ref, body, { fieldManager: FIELD_MANAGER, force: true, dryRun: true })
+    .apply(caller, type, ref, body, { fieldManager: managerOf(want), force: true, dryRun: true })
     .pipe(
       Effect.map(({ metadata }): Told => {
-        return { set: ownSet(metadata.managedFields) ?? {} }
+        const { managedFields } = lent ? asGuest(metadata) : metadata
+        return { set: ownSet(managedFields) ?? {} }
       }),
       Effect.catch((error) =>
         Effect.succeed<Told>({ failure: refusedBy({ ref, source: desired.source }, error) }),

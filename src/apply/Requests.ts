@@ -9,6 +9,7 @@ import { GIT_REPOSITORIES } from "../domain/repository.ts"
 import type { Caller, Kube, ResourceType } from "../kube/Kube.ts"
 import { baselineAfter } from "../plan/drift.ts"
 import { refusedBy, type Subject } from "../plan/failures.ts"
+import { lentObject, ROLLOUT_MANAGER } from "../plan/lent.ts"
 import {
   FIELD_MANAGER,
   type LiveObject,
@@ -17,7 +18,7 @@ import {
   withBaseline,
 } from "../plan/live.ts"
 import { stampedBody } from "../plan/stamp.ts"
-import type { Rules, Step } from "../plan/step.ts"
+import type { Rules, Step, Want } from "../plan/step.ts"
 
 /** What every request of one run shares. */
 export interface Run {
@@ -40,7 +41,8 @@ export const LOOK = Schedule.min([Schedule.exponential("50 millis"), Schedule.sp
 
 export const isSurprise = (error: KubeError): boolean =>
   error.status === 409 || error.code === CHANGED
-const isGone = (error: KubeError): boolean => error.status === 404 && error.code !== NOT_YET.code
+export const isGone = (error: KubeError): boolean =>
+  error.status === 404 && error.code !== NOT_YET.code
 
 export const notDone = (subject: Subject, error: KubeError): Change => ({
   ref: subject.ref,
@@ -82,12 +84,18 @@ export const stepChange = (step: Step, change: Omit<Change, "ref">): Change => (
   ...(step.heals ? { heals: true } : {}),
 })
 
+/** A live object as the plan sees it: of a Rollout that is not in Git, what `nopea-rollout` has in it is ours. */
+export const seenOf = (want: Want, type: ResourceType, meta: ObjectMeta): LiveObject =>
+  want.lent ? lentObject(want, type, meta) : liveObject(type, meta)
+
+export const managerOf = ({ lent }: Want): string => (lent ? ROLLOUT_MANAGER : FIELD_MANAGER)
+
 /** A create sends what others get afterwards too; until they have it, the hash is not that of the step. */
 const bodyOf = ({ rules }: Run, step: Step): string => {
-  const { ref, desired, guard, ignored, holds = [] } = step
+  const { ref, desired, guard, ignored, holds = [], lent } = step
   const isCreate = guard.on === "absent"
   const hash = isCreate && ignored.length > 0 ? `${step.hash}+` : step.hash
-  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard }
+  const stamp = { namespace: ref.namespace, owner: rules.owner, hash, guard, lent }
   return stampedBody(desired, stamp, isCreate ? [] : [...ignored, ...holds])
 }
 
@@ -99,7 +107,10 @@ export const apply = (
   const { kube, live, caller, repository, rules } = run
   const { ref, heals } = step
   return Effect.suspend(() =>
-    kube.apply(caller, type, ref, bodyOf(run, step), { fieldManager: FIELD_MANAGER, force: true }),
+    kube.apply(caller, type, ref, bodyOf(run, step), {
+      fieldManager: managerOf(step),
+      force: true,
+    }),
   ).pipe(
     Effect.retry({
       while: (error) => error.code === NOT_YET.code,
@@ -107,6 +118,7 @@ export const apply = (
       times: NOT_YET.times,
     }),
     Effect.tap(({ metadata }) => {
+      if (step.lent) return Effect.void
       const now = liveObject(type, metadata)
       return live.record(repository, withBaseline(now, baselineAfter(step, now, rules)))
     }),

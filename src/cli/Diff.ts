@@ -1,5 +1,6 @@
 /** `nopea diff`: what an apply would change, by server-side dry runs with the rights of who asks. Nothing is written. */
 import { Effect } from "effect"
+import { failuresOf } from "../domain/change.ts"
 import type { Failure, KubeError } from "../domain/errors.ts"
 import {
   type DesiredObject,
@@ -12,16 +13,23 @@ import {
 import type { Discovery, ResourceType } from "../kube/Kube.ts"
 import { without } from "../plan/fields.ts"
 import { type IgnoreRule, ignoredIn } from "../plan/ignore.ts"
-import { isJsonObject } from "../plan/json.ts"
-import {
-  FIELD_MANAGER,
-  LABEL_REPOSITORY,
-  LABEL_REPOSITORY_NAMESPACE,
-  LABEL_REPOSITORY_UID,
-} from "../plan/live.ts"
+import { ROLLOUT_MANAGER } from "../plan/lent.ts"
+import { FIELD_MANAGER, LABEL_REPOSITORY_UID } from "../plan/live.ts"
 import { applyStages } from "../plan/order.ts"
+import { rolloutAbsent } from "../plan/rolloutFailures.ts"
 import { CALLER, type Here, paintFor } from "./Cluster.ts"
-import { comparable, placed, refOf, treeOf, veiled, withMarksOf } from "./comparable.ts"
+import {
+  comparable,
+  delegatedNotes,
+  delegationIn,
+  foreign,
+  placed,
+  refOf,
+  treeOf,
+  uidOf,
+  veiled,
+  withMarksOf,
+} from "./comparable.ts"
 import { objectText } from "./lists.ts"
 import { notesOf } from "./notes.ts"
 import { type Told, toldOf } from "./told.ts"
@@ -98,6 +106,8 @@ const renderFailure = ({ code, file, line, object, reason, fix }: Failure): Find
 }
 
 interface Ground {
+  /** Only these fields, of an object that is not the repository's. */
+  readonly lent?: DesiredObject | undefined
   readonly here: Here
   readonly discovery: Discovery
   readonly namespace: string
@@ -105,19 +115,6 @@ interface Ground {
   readonly origin: string
   /** Of the GitRepository; absent for a folder of nobody. */
   readonly owner?: View
-}
-
-const uidOf = ({ object }: View): string => object.metadata.uid ?? ""
-
-/** Another GitRepository's object would be refused, not changed. */
-const foreign = (live: JsonObject | undefined, { owner }: Ground): string | undefined => {
-  const metadata = live?.["metadata"]
-  const labels = isJsonObject(metadata) ? metadata["labels"] : undefined
-  if (owner === undefined || !isJsonObject(labels)) return undefined
-  const uid = labels[LABEL_REPOSITORY_UID]
-  return uid === undefined || uid === uidOf(owner)
-    ? undefined
-    : `${labels[LABEL_REPOSITORY_NAMESPACE]}/${labels[LABEL_REPOSITORY]}`
 }
 
 const absent = (error: KubeError) =>
@@ -135,7 +132,9 @@ const compareOne = (ground: Ground, desired: DesiredObject): Effect.Effect<Findi
       return showing(ref, `${whereFrom} (kind not served yet)`, [undefined, comparable(tree)])
     const found = yield* Effect.catch(here.kube.get(CALLER, type, ref), absent)
     const live = found === undefined ? undefined : treeOf(found)
-    const other = foreign(live, ground)
+    const isLent = desired === ground.lent
+    if (isLent && live === undefined) return renderFailure(rolloutAbsent({ ref }))
+    const other = isLent ? undefined : foreign(live, ground.owner)
     if (other !== undefined)
       return failure(
         formatRef(ref),
@@ -144,8 +143,10 @@ const compareOne = (ground: Ground, desired: DesiredObject): Effect.Effect<Findi
         "remove it from one of the two",
       )
     const left = live === undefined ? [] : ignoredIn(ignore, ref, tree)
-    const sent = withMarksOf(live, left.length === 0 ? tree : without(tree, left))
-    const answer = yield* here.preview(CALLER, type, ref, stringify(sent), FIELD_MANAGER).pipe(
+    const fields = left.length === 0 ? tree : without(tree, left)
+    const sent = stringify(isLent ? fields : withMarksOf(live, fields))
+    const manager = isLent ? ROLLOUT_MANAGER : FIELD_MANAGER
+    const answer = yield* here.preview(CALLER, type, ref, sent, manager).pipe(
       Effect.map(treeOf),
       Effect.catchIf(
         ({ code }) => live === undefined && NOT_YET.has(code),
@@ -205,29 +206,34 @@ export const compare = (
 ): Effect.Effect<Compared, Told> =>
   Effect.gen(function* () {
     const discovery = yield* here.kube.discovery()
+    const namespace =
+      owner === undefined ? here.namespace : textOf(owner, "targetNamespace", owner.namespace)
+    const { lent, desired, changes } = delegationIn(owner, wanted.objects, namespace)
+    const objects = lent === undefined ? desired : [...desired, lent]
+    const refused = failuresOf(changes)
     const ground: Ground = {
+      lent,
       here,
       discovery,
-      namespace:
-        owner === undefined ? here.namespace : textOf(owner, "targetNamespace", owner.namespace),
+      namespace,
       ignore: (owner?.spec["ignore"] ?? []) as ReadonlyArray<IgnoreRule>,
       origin: wanted.origin,
       ...(owner === undefined ? {} : { owner }),
     }
     const found = yield* Effect.forEach(
-      applyStages(wanted.objects).flat(),
+      applyStages(objects).flat(),
       (desired) => compareOne(ground, desired),
       { concurrency: PARALLEL },
     )
-    const isWhole = wanted.failures.length === 0
+    const isWhole = wanted.failures.length + refused.length === 0
     const prunes = owner !== undefined && isWhole && owner.spec["prune"] !== false
-    const gone = prunes ? yield* leaving(ground, owner, wanted.objects) : []
-    const findings = [...wanted.failures.map(renderFailure), ...found, ...gone]
+    const gone = prunes ? yield* leaving(ground, owner, [...wanted.objects, ...objects]) : []
+    const findings = [...[...wanted.failures, ...refused].map(renderFailure), ...found, ...gone]
     const problems = (wanted.problems ?? []).map((problem) => `error: ${problem}`)
     const messages = [...findings.flatMap(({ message }) => message ?? []), ...problems]
     return {
       text: findings.flatMap(({ text }) => (text === "" ? [] : [text])).join("\n"),
-      messages: [...messages, summary(findings), ...notesOf(owner)],
+      messages: [...messages, summary(findings), ...delegatedNotes(changes), ...notesOf(owner)],
       differs: findings.some(({ verdict }) => verdict !== "unchanged"),
       failed: messages.length > 0,
     }

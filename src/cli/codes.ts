@@ -152,6 +152,11 @@ A057 | this kind is a request and cannot be applied | reviews such as TokenRevie
 A058 | the object left Git, and is no longer ours | somebody took it over since the plan was made | nothing, if that was on purpose
 A059 | spec.force deleted the object, and it is not created again yet | the new object was refused after the old one went | it is tried again by itself; see the reason for what keeps it
 A060 | the status could not be written in time | a slow API server | see how the API server is doing; the next sync writes it
+A061 | spec.rolloutRef, and several Deployments in Git | one GitRepository for several workloads | split the directory over GitRepositories with one Deployment each, or remove spec.rolloutRef
+A062 | spec.rolloutRef, and no Deployment with a pod template in Git | a Deployment that was moved or removed, or a wrong spec.path | commit the Deployment, or remove spec.rolloutRef; the Rollout is left as it is meanwhile
+A063 | the Rollout of spec.rolloutRef is neither in Git nor in the cluster | it is still to be created, or has another name or namespace | create it in the namespace of the Deployment, or commit it; it is tried again by itself
+A064 | another GitRepository's Git gives this Rollout its pod template | two repositories fill the same Rollout | take spec.template out of one of them, or remove spec.rolloutRef
+A065 | the Deployment is delegated: its pod template goes into a KULTA Rollout | spec.rolloutRef | nothing; remove spec.rolloutRef to have it applied again
 D001 | it cannot be told whether the object drifted | an admission webhook that refuses dry runs | compare it with Git yourself, or let dry runs pass; nothing is healed on a guess
 D020 | the Secret of spec.notifyRef does not exist | it was not created, or has another name | create it with the key address, or correct spec.notifyRef.name
 D021 | the Secret of spec.notifyRef has no usable address or token | a missing key, a URL that is not http(s), credentials inside it, or a token over plain http | correct the Secret as the reason says
@@ -184,7 +189,6 @@ C002 | the Secret of spec.secretRef does not exist | it was not created in the G
 C003 | the Secret of spec.secretRef has no usable credentials | other keys than NOPEA knows, a user name without a password, or line breaks | give it username and password, or bearerToken; with ca.crt where one is needed; for ssh, identity and known_hosts
 C004 | it is not known in whose name to apply | no spec.serviceAccountName, outside the controller's namespace | set spec.serviceAccountName, or start the controller with NOPEA_DEFAULT_SERVICE_ACCOUNT or NOPEA_ALLOW_CONTROLLER_IDENTITY=true
 C005 | the sync took longer than spec.timeout | a slow Git server or API server, or very much work | see in the log which stage was slow; raise spec.timeout where the work is that large
-C006 | spec asks for what this version does not carry out | a field of a later version | remove what is named, or use a version of the controller that knows it
 C007 | the Secret of spec.verify holds no SSH public keys | a private key, options before a key, or a line that was cut | let its values be SSH public keys, one a line, without options
 C008 | the annotation nopea.io/rollback is not understood, and nothing is synced | it was written by hand, with a short id, a branch, or one commit twice | let nopea rollback NAME write it, or take it away with nopea rollback NAME --clear
 C010 | a setting of the controller has a wrong value | a typing error in a flag or variable | set it to what the failure expects

@@ -1,6 +1,9 @@
 /** Objects as they are compared and shown: placed, without marks, without the values of Secrets. */
+
+import type { ChangeSet } from "../domain/change.ts"
 import {
   type DesiredObject,
+  formatRef,
   type Json,
   type JsonObject,
   type KubeObject,
@@ -17,6 +20,9 @@ import {
   LABEL_REPOSITORY_NAMESPACE,
   LABEL_REPOSITORY_UID,
 } from "../plan/live.ts"
+import { type Delegation, delegate } from "../plan/rollout.ts"
+import { objectText } from "./lists.ts"
+import type { View } from "./view.ts"
 
 /** An object of the API server as a tree. */
 export const treeOf = (object: KubeObject): JsonObject => {
@@ -96,6 +102,39 @@ export const withMarksOf = (live: JsonObject | undefined, tree: JsonObject): Jso
     annotations: omit(merged("annotations"), (key) => key.startsWith("nopea.io/suspend-heal")),
   }
   return { ...tree, metadata: omit(metadata, isEmpty) }
+}
+
+/** What `spec.rolloutRef` makes of a commit: as the controller sees it. */
+export const delegationIn = (
+  owner: View | undefined,
+  desired: ReadonlyArray<DesiredObject>,
+  namespace: string,
+): Delegation => {
+  const rolloutRef = owner?.spec["rolloutRef"] as { readonly name?: string } | undefined
+  return rolloutRef?.name === undefined
+    ? { desired, changes: [], warnings: [] }
+    : delegate({ desired, name: rolloutRef.name, namespace })
+}
+
+export const delegatedNotes = (changes: ChangeSet): ReadonlyArray<string> =>
+  changes.flatMap(({ ref, note }) =>
+    note === undefined ? [] : [`${objectText(formatRef(ref))} is not compared: ${note.reason}`],
+  )
+
+export const uidOf = ({ object }: View): string => object.metadata.uid ?? ""
+
+/** Another GitRepository's object would be refused, not changed. */
+export const foreign = (
+  live: JsonObject | undefined,
+  owner: View | undefined,
+): string | undefined => {
+  const metadata = live?.["metadata"]
+  const labels = isJsonObject(metadata) ? metadata["labels"] : undefined
+  if (owner === undefined || !isJsonObject(labels)) return undefined
+  const uid = labels[LABEL_REPOSITORY_UID]
+  return uid === undefined || uid === uidOf(owner)
+    ? undefined
+    : `${labels[LABEL_REPOSITORY_NAMESPACE]}/${labels[LABEL_REPOSITORY]}`
 }
 
 const isSecret = (object: JsonObject | undefined): boolean =>

@@ -58,6 +58,10 @@ const objectsText = ({ status }: View): string | undefined => {
   return `${appliedCount} of ${resourceCount} applied${drifted}${suspended}`
 }
 
+/** `apps/Deployment/shop/api to kulta.io/Rollout/shop/api`. */
+const delegatedText = ({ status: { delegated } }: View): string | undefined =>
+  delegated && `${objectText(delegated.deployment)} to ${objectText(delegated.rollout)}`
+
 const lastText = ({ status }: View, now: number): string | undefined => {
   const [last] = status.history ?? []
   if (last === undefined) return undefined
@@ -166,6 +170,7 @@ export const statusText = (view: View, telling: Telling): string => {
       ["Synced", syncedText(view, now)],
       ["Rollback", rollbackText(view)],
       ["Objects", objectsText(view)],
+      ["Delegated", delegatedText(view)],
       ["Last sync", lastText(view, now)],
       ["Policy", policies(view)],
       ["Note", isUnseen(view) ? "the controller has not looked at the newest spec yet" : undefined],

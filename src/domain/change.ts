@@ -10,6 +10,7 @@ const ACTIONS = [
   "deleted",
   "healed",
   "skipped",
+  "delegated",
   "waiting",
   "held",
   "failed",
@@ -17,6 +18,7 @@ const ACTIONS = [
 /**
  * - `created configured unchanged deleted healed`: done, or found done
  * - `skipped`: left alone on purpose (an annotation, an adoption rule, dry run)
+ * - `delegated`: neither applied nor pruned: a KULTA Rollout has its pod template
  * - `waiting`: its kind, namespace or predecessor is not there yet; retried without a new commit
  * - `held`: the policy says to wait (prune limit, break-glass)
  * - `failed`: see `failure`
@@ -28,7 +30,7 @@ export interface Change {
   readonly action: Action
   /** Present for `failed` and `waiting`. */
   readonly failure?: Failure
-  /** Present for `held` and `skipped`: why it was left alone, and the way on. No failure. */
+  /** Present for `held`, `skipped` and `delegated`: why it was left alone, and the way on. No failure. */
   readonly note?: Failure
   /** What somebody changed, with what becomes of it: never empty where present. */
   readonly drift?: ReadonlyArray<Drift>

@@ -3,6 +3,7 @@ import type { ChangeSet } from "./change.ts"
 import type { Failure, SyncError } from "./errors.ts"
 import type { Rollback } from "./rollback.ts"
 import type { Commit } from "./source.ts"
+import type { Delegated } from "./status.ts"
 
 export interface SyncOutcome {
   readonly commit: Commit
@@ -17,6 +18,8 @@ export interface SyncOutcome {
   readonly appliedCount: number
   /** `group/kind` of everything this repository may hold in the cluster, sorted. */
   readonly inventoryKinds: ReadonlyArray<string>
+  /** What `spec.rolloutRef` delegates. */
+  readonly delegated?: Delegated
   /** `spec.dryRun`: what would be done. */
   readonly plan?: ReadonlyArray<{ readonly object: string; readonly action: string }>
   /** Milliseconds since the epoch: when drift has to be looked at again by itself. */

@@ -210,7 +210,7 @@ export const RepositorySpec = Schema.Struct({
     }),
   ),
   rolloutRef: optional(
-    "KULTA Rollout in the target namespace that takes over the Deployment's pod template.",
+    "KULTA Rollout, in the namespace of the Deployment, that takes over the pod template of the one Deployment in Git. The Deployment itself is neither applied nor deleted meanwhile.",
     Schema.Struct({ name: described("Name of the Rollout.", Name) }),
   ),
   verify: optional(

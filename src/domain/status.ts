@@ -71,6 +71,17 @@ const FailureEntry = Schema.Struct({
 })
 export interface FailureEntry extends Schema.Schema.Type<typeof FailureEntry> {}
 
+const DelegatedEntry = Schema.Struct({
+  deployment: Text.annotate({ description: "group/Kind/namespace/name" }),
+  rollout: Text.annotate({ description: "group/Kind/namespace/name" }),
+  inGit: Schema.Boolean.annotate({
+    description:
+      "Whether the Rollout is in Git too; else field manager `nopea-rollout` patches it.",
+  }),
+})
+/** By `spec.rolloutRef`: whose pod template goes into which Rollout. */
+export interface Delegated extends Schema.Schema.Type<typeof DelegatedEntry> {}
+
 const PlanEntry = Schema.Struct({
   object: Text,
   action: Text,
@@ -120,6 +131,12 @@ export const RepositoryStatus = Schema.Struct({
   appliedCount: number("Those of them that are in the cluster as Git says."),
   driftedCount: number("Objects that somebody changed in the cluster."),
   suspendedCount: number("Objects whose healing is suspended by annotation."),
+  delegated: optionalKey(
+    DelegatedEntry.annotate({
+      description:
+        "With rolloutRef: the Deployment that is left to KULTA, and the Rollout that has its pod template.",
+    }),
+  ),
   drift: list("Who changed what; the first 50.", DriftEntry),
   failures: list("What failed, and the fix; the first 50.", FailureEntry),
   plan: list("With dryRun: what would be done.", PlanEntry),

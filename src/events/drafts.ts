@@ -73,7 +73,7 @@ const commitData = (heard: Finished) => {
 const deploymentData = (heard: Finished) => {
   const outcome = outcomeIn(heard)
   if (outcome === undefined) return commitData(heard)
-  const { unchanged: _, skipped: __, ...counts } = count(outcome.changes)
+  const { unchanged: _, skipped: __, delegated: ___, ...counts } = count(outcome.changes)
   const { resourceCount = 0, appliedCount = 0 } = heard.after
   return {
     ...commitData(heard),

@@ -4,7 +4,7 @@ import type { Drift } from "../domain/drift.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { ObjectRef } from "../domain/object.ts"
 import { claimOf, FLUX } from "./claim.ts"
-import { assess, hasMoved, isPutBack } from "./drift.ts"
+import { assess, hasMoved, hasOwnSet, isPutBack } from "./drift.ts"
 import {
   beingDeleted,
   brokenGlass,
@@ -16,6 +16,7 @@ import {
 import type { Location } from "./fields.ts"
 import { type Governed, govern, governDeleted, hasMovedOn, isLeft, nextLook, told } from "./heal.ts"
 import { isSameOwner, isSettled, type LiveObject } from "./live.ts"
+import { rolloutAbsent } from "./rolloutFailures.ts"
 import type { Rules, Step, Verdict, Want } from "./step.ts"
 import { suspension } from "./suspension.ts"
 
@@ -128,6 +129,16 @@ const whenLeftAlone = (want: Want, live: LiveObject, alone: Change, rules: Rules
   return drift.length === 0 ? alone : { ...alone, drift }
 }
 
+/** A Rollout that is not in Git: where nothing of ours is in it, what Git says now is news. */
+const whenLent = (want: Want, live: LiveObject | undefined, rules: Rules): Verdict => {
+  const subject = { ref: want.ref, source: want.desired.source }
+  if (live === undefined || live.terminating) return waiting(want.ref, rolloutAbsent(subject))
+  const alone = leftAlone(live, subject, rules.now)
+  if (alone !== undefined) return whenLeftAlone(want, live, alone, rules)
+  const isFirst = hasMoved(want, live) && !isSettled(live) && !hasOwnSet(live)
+  return isFirst ? stepOn(want, live, NOTHING, true) : whenOurs(want, live, rules)
+}
+
 const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   const subject = { ref: want.ref, source: want.desired.source }
   if (live.terminating) return waiting(want.ref, beingDeleted(subject))
@@ -137,7 +148,8 @@ const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
   if (typeof claim === "object") return failed(want.ref, claim)
   const alone = leftAlone(live, subject, rules.now)
   if (alone !== undefined) return whenLeftAlone(want, live, alone, rules)
-  if (claim === "ours") return whenOurs(want, live, rules)
+  if (claim === "ours")
+    return want.returns ? stepOn(want, live, NOTHING, true) : whenOurs(want, live, rules)
   const isInPlace = live.owner === undefined && want.isKnown && !isPutBack(want, live, rules)
   const drift = isInPlace ? [governDeleted(want, rules)] : []
   if (drift.some(isLeft)) return heldBy(want, GONE, drift)
@@ -153,6 +165,7 @@ const whenPresent = (want: Want, live: LiveObject, rules: Rules): Verdict => {
 
 /** What to do about one desired object beside the live one (`undefined`: none is known). */
 export const decide = (want: Want, live: LiveObject | undefined, rules: Rules): Verdict => {
+  if (want.lent) return whenLent(want, live, rules)
   const annotation = optOut(want, live)
   if (annotation !== undefined) {
     const subject = { ref: want.ref, source: want.desired.source }

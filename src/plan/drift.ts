@@ -68,8 +68,8 @@ interface Sight {
   readonly rules: Rules
 }
 
-const treeOf = (json: Want["desired"], { ref, hash }: Want, { owner }: Rules): JsonObject =>
-  stampedTree(json, { namespace: ref.namespace, owner, hash })
+const treeOf = (json: Want["desired"], { ref, hash, lent }: Want, { owner }: Rules): JsonObject =>
+  stampedTree(json, { namespace: ref.namespace, owner, hash, lent })
 
 /** A map that is missing with its only key is that key's loss. */
 const deepest = (tree: JsonObject, field: Field): Field => {
@@ -94,7 +94,7 @@ const walk = ({ want, tree, entries, set, rules }: Sight) => {
   return {
     missing: found.missing.map((field) => deepest(tree, field)).filter(counts),
     unsure: found.unsure.map((field) => deepest(tree, field)).filter(counts),
-    added: added(tree, entries).filter(({ path }) => isAddition(path)),
+    added: want.lent ? [] : added(tree, entries).filter(({ path }) => isAddition(path)),
   }
 }
 
@@ -210,6 +210,10 @@ const sightOf = (want: Want, live: LiveObject, rules: Rules): Sight => {
   const tree = treeOf(want.desired, want, rules)
   return { want, tree, entries, set: ownSet(entries), rules }
 }
+
+/** An apply of ours is among its entries. Not asked of settled objects. */
+export const hasOwnSet = (live: LiveObject): boolean =>
+  ownSet(metadataOf(live).managedFields) !== undefined
 
 const HASH: FieldPath = ["f:metadata", "f:annotations", `f:${ANNOTATION_APPLIED}`]
 

@@ -17,9 +17,13 @@ export interface Subject {
   readonly source?: SourcePosition
 }
 
-const build =
-  (code: string, disposition: Disposition) =>
-  (subject: Subject, reason: string, fix: string): Failure => ({
+/** A failure with this code and disposition. */
+export const build =
+  (
+    code: string,
+    disposition: Disposition,
+  ): ((subject: Subject, reason: string, fix: string) => Failure) =>
+  (subject, reason, fix) => ({
     code,
     reason,
     fix,
@@ -28,7 +32,7 @@ const build =
     ...subject.source,
   })
 
-const position = ({ file, document, line }: SourcePosition): string =>
+export const position = ({ file, document, line }: SourcePosition): string =>
   `${file} (document ${document}, line ${line})`
 
 export const kindNotServed = (

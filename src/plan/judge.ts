@@ -44,14 +44,15 @@ export const unsettled = (
   { owner, now }: Rules,
 ): ReadonlyArray<Pair> =>
   [...wants].flatMap(([key, [want, ...twice]]): ReadonlyArray<Pair> => {
-    if (want === undefined || twice.length > 0) return []
+    if (want === undefined || twice.length > 0 || want.returns) return []
     const object = live.objects.get(key)
+    if (object === undefined && want.lent) return []
     if (optOut(want, object) !== undefined) return []
     if (object === undefined) {
       const isGone = want.isKnown && !live.unknown.has(formatGroupKind(want.ref))
       return isGone ? [[want, object]] : []
     }
-    const isOurs = object.owner === undefined || isSameOwner(object.owner, owner)
+    const isOurs = want.lent || object.owner === undefined || isSameOwner(object.owner, owner)
     const isOpen = isOurs && !object.terminating && !isSettled(object)
     return isOpen && !isKeptOff(want, object, now) ? [[want, object]] : []
   })

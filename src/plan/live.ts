@@ -71,7 +71,10 @@ export const versionOf = ({ uid, resourceVersion }: LiveObject, hash: string): s
 export const isSettled = ({ baseline, ownership }: LiveObject): boolean =>
   baseline?.ownership === ownership
 
-const ownerOf = (labels: Readonly<Record<string, string>> | undefined): Owner | undefined => {
+/** `undefined` where the labels are not all there. */
+export const ownerOf = (
+  labels: Readonly<Record<string, string>> | undefined,
+): Owner | undefined => {
   const name = labels?.[LABEL_REPOSITORY]
   const namespace = labels?.[LABEL_REPOSITORY_NAMESPACE]
   const uid = labels?.[LABEL_REPOSITORY_UID]

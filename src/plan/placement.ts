@@ -9,12 +9,14 @@ import {
   type ObjectKey,
   type ObjectRef,
 } from "../domain/object.ts"
+import type { Delegated } from "../domain/status.ts"
 import { driftKey } from "./evidence.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
 import type { Location } from "./fields.ts"
 import { ignoredIn } from "./ignore.ts"
 import { isJsonObject, parseJson } from "./json.ts"
 import { type Definition, definitionsOf, isUnreadable, type ServedKinds } from "./kinds.ts"
+import { type Delegation, delegate } from "./rollout.ts"
 import { hashOf, stampWarnings } from "./stamp.ts"
 import type { Rules, Want } from "./step.ts"
 
@@ -26,6 +28,8 @@ export interface PlaceInput {
   readonly applied: ReadonlyMap<ObjectKey, string>
   /** This commit was applied whole before, under this very spec: whatever is absent was deleted. */
   readonly settled: boolean
+  /** What was delegated until now, as the status says. */
+  readonly formerly?: Delegated | undefined
   readonly hashKey: Redacted.Redacted<Uint8Array>
 }
 
@@ -96,32 +100,58 @@ const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput)
 }
 
 export interface Placed {
+  /** With what goes into a Rollout that is not in Git. */
   readonly wants: ReadonlyMap<ObjectKey, ReadonlyArray<Want>>
+  /** What `spec.rolloutRef` delegates. */
+  readonly delegated?: Delegated
+  /** What is delegated, or fails to be. */
+  readonly delegations: ReadonlyArray<Change>
   readonly unplaced: ReadonlyArray<Change>
   readonly warnings: ReadonlyArray<string>
 }
+
+const NO_ROLLOUT = { changes: [], warnings: [] } as const
+
+const delegationIn = ({ desired, rules: { owner, policy } }: PlaceInput): Delegation => {
+  const { rolloutRef, targetNamespace } = policy
+  if (rolloutRef === undefined) return { ...NO_ROLLOUT, desired }
+  const namespace = targetNamespace ?? owner.namespace
+  return delegate({ desired, name: rolloutRef.name, namespace })
+}
+
+/** No longer delegated, or no longer filled: it is from now on as Git writes it. */
+const isBack = (key: ObjectKey, before?: Delegated, now?: Delegated): boolean =>
+  key === before?.deployment || (key === before?.rollout && key !== now?.rollout)
 
 const unservedGroups = ({ desired, kinds }: PlaceInput): ReadonlySet<string> =>
   new Set(desired.filter((d) => !kinds.find(d.ref, d.ref.version)).map((d) => d.ref.group))
 
 /** Fills in or takes away each namespace; objects that name the same place stand together. */
 export const placeAll = (input: PlaceInput): Placed => {
-  const definitions = definitionsOf(input.desired, unservedGroups(input))
+  const { desired: applied, lent, to, changes, ...delegation } = delegationIn(input)
+  const all = lent === undefined ? applied : [...applied, lent]
+  const definitions = definitionsOf(all, unservedGroups({ ...input, desired: all }))
   const wants = new Map<ObjectKey, Array<Want>>()
   const unplaced: Array<Change> = []
-  const warnings: Array<string> = []
-  for (const desired of input.desired) {
+  const warnings: Array<string> = [...delegation.warnings]
+  for (const desired of all) {
     const placement = place(desired, input.kinds, definitions)
     if ("action" in placement) {
       unplaced.push(placement)
       continue
     }
     warnings.push(...stampWarnings(desired, placement.namespaced))
-    const want = wantOf(desired, placement, input)
-    const key = formatRef(want.ref)
+    const plain = wantOf(desired, placement, input)
+    const key = formatRef(plain.ref)
+    const want: Want = {
+      ...plain,
+      ...(desired === lent ? { lent: true } : {}),
+      ...(desired !== lent && isBack(key, input.formerly, to) ? { returns: true } : {}),
+    }
     const same = wants.get(key)
     if (same === undefined) wants.set(key, [want])
     else same.push(want)
   }
-  return { wants, unplaced, warnings }
+  const delegated = to === undefined ? {} : { delegated: to }
+  return { wants, unplaced, warnings, delegations: changes, ...delegated }
 }

@@ -1,6 +1,7 @@
 /** The one entry of planning: desired objects beside live ones, answered as an ordered Plan. Pure. */
-import { type ChangeSet, isAsGitSays } from "../domain/change.ts"
+import { type Change, type ChangeSet, isAsGitSays } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
+import type { Delegated } from "../domain/status.ts"
 import { decide } from "./decide.ts"
 import { claimedTwice } from "./failures.ts"
 import { NO_PRUNE, type PruneSet, postponed, pruneSet, unanswered } from "./inventory.ts"
@@ -21,6 +22,8 @@ export interface PlanInput extends PlaceInput {
     /** Kinds (`group/kind`) that were not listed whole. */
     readonly unknown: ReadonlySet<string>
   }
+  /** Why the Rollout that is not in Git could not be read, or may not be written. */
+  readonly barred?: Change | undefined
 }
 
 export interface Plan {
@@ -42,6 +45,9 @@ export interface Plan {
   readonly leaving: ReadonlyArray<ObjectKey>
   /** What the plan saw, for the inventory that follows. */
   readonly live: PlanInput["live"]
+  /** What `spec.rolloutRef` delegates, and what was delegated until now. */
+  readonly delegated?: Delegated | undefined
+  readonly formerly?: Delegated | undefined
 }
 
 const verdictOf = (
@@ -60,6 +66,7 @@ const verdictOf = (
     }))
   }
   const live = input.live.objects.get(key)
+  if (want.lent) return [input.barred ?? decide(want, live, input.rules)]
   const isUnseen = live === undefined && input.live.unknown.has(formatGroupKind(want.ref))
   return isUnseen && want.appliedBefore
     ? [{ ref: want.ref, action: "unchanged" }]
@@ -72,9 +79,19 @@ const possibleKeys = (ref: ObjectRef, { policy, owner }: Rules): ReadonlyArray<O
   formatRef({ ...ref, namespace: policy.targetNamespace ?? owner.namespace }),
 ]
 
-/** Every identity that a desired object has, or may come to have. */
-export const claimedKeys = ({ wants, unplaced }: Placed, rules: Rules): ReadonlySet<ObjectKey> =>
-  new Set([...wants.keys(), ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
+/** Every identity that a desired object has, or may come to have; also of what is delegated. */
+export const claimedKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey> => {
+  const { wants, unplaced, delegations } = placed
+  const own = [...wants].filter(([, [want]]) => want?.lent !== true).map(([key]) => key)
+  const left = delegations.map(({ ref }) => formatRef(ref))
+  return new Set([...own, ...left, ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
+}
+
+/** A Rollout that has pod templates from here stays, also where Git does not have it any more. */
+const keptBeside = (
+  claimed: ReadonlySet<ObjectKey>,
+  ...all: ReadonlyArray<Delegated | undefined>
+) => new Set([...claimed, ...all.flatMap((one) => one?.rollout ?? [])])
 
 const pruneOf = (input: PlanInput, desired: ReadonlySet<ObjectKey>): PruneSet => {
   if (!input.complete) return NO_PRUNE
@@ -104,9 +121,10 @@ export const isIncomplete = (changes: ChangeSet): boolean =>
  */
 export const makePlan = (input: PlanInput, placed: Placed = placeAll(input)): Plan => {
   const verdicts = [...placed.wants].flatMap(([key, same]) => verdictOf(key, same, input))
-  const decided = [...placed.unplaced, ...verdicts.filter(isChange)]
+  const decided = [...placed.delegations, ...placed.unplaced, ...verdicts.filter(isChange)]
   const claimed = claimedKeys(placed, input.rules)
-  const prune = pruneOf(input, claimed)
+  const { delegated } = placed
+  const prune = pruneOf(input, keptBeside(claimed, delegated, input.formerly))
   const isBlocked = isIncomplete(decided)
   return {
     rules: input.rules,
@@ -119,6 +137,8 @@ export const makePlan = (input: PlanInput, placed: Placed = placeAll(input)): Pl
     leaving: isBlocked ? [] : prune.leaving.map(({ ref }) => formatRef(ref)),
     wanted: new Map([...placed.wants].flatMap(([key, [want]]) => (want ? [[key, want]] : []))),
     live: input.live,
+    delegated,
+    formerly: input.formerly,
   }
 }
 
@@ -141,6 +161,34 @@ export const appliedAfter = (plan: Plan, changes: ChangeSet): ReadonlyMap<Object
       live.has(key) || want.appliedBefore ? [[key, want.hash]] : [],
     ),
   )
+}
+
+/** Objects of Git that are live as it says; a delegated one is, once its Rollout has its pod template. */
+export const appliedCountOf = ({ claimed, delegated }: Plan, changes: ChangeSet): number => {
+  const live = changes.filter(isAsGitSays).map((c) => formatRef(c.ref))
+  const own = live.filter((key) => claimed.has(key)).length
+  return delegated !== undefined && live.includes(delegated.rollout) ? own + 1 : own
+}
+
+/** The Rollout that is to be given back: it had what was delegated, and has it no more, or has it from Git now. */
+export const releasedBy = ({ delegated, formerly, rules, wanted }: Plan): Delegated | undefined => {
+  if (formerly === undefined) return undefined
+  if (delegated === undefined && rules.policy.rolloutRef !== undefined) return undefined
+  if (delegated?.rollout === formerly.rollout && !delegated.inGit) return undefined
+  return wanted.has(formerly.rollout) && formerly.inGit ? undefined : formerly
+}
+
+/** What the status says is delegated from now on: until all that follows from a change is done, what it said before. */
+export const delegatedAfter = (plan: Plan, changes: ChangeSet): Delegated | undefined => {
+  const { delegated, formerly, rules, wanted } = plan
+  const isOff = delegated === undefined && rules.policy.rolloutRef === undefined
+  const back = isOff ? formerly?.deployment : undefined
+  const isBack =
+    back === undefined ||
+    !wanted.has(back) ||
+    changes.some((change) => formatRef(change.ref) === back && isAsGitSays(change))
+  const isOpen = isIncomplete(changes) || (!isOff && delegated === undefined) || !isBack
+  return isOpen ? (formerly ?? delegated) : delegated
 }
 
 /** What `spec.dryRun` reports: everything but the unchanged, in the order it would happen. */

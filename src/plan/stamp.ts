@@ -53,6 +53,8 @@ export interface Stamp {
   readonly hash: string
   /** Absent: for a create. */
   readonly guard?: Guard
+  /** The object is not ours: it gets no label and no annotation. */
+  readonly lent?: true | undefined
 }
 
 const record = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {})
@@ -84,10 +86,14 @@ const labelsOf = (labels: JsonObject, owner: Owner): JsonObject => ({
 export const stampedTree = (desired: Pick<DesiredObject, "json">, stamp: Stamp): JsonObject => {
   const tree = record(parseJson(desired.json))
   const meta = record(tree["metadata"])
-  const metadata: JsonObject = {
+  const identity: JsonObject = {
     ...omit(meta, ["namespace"]),
     ...(stamp.namespace === "" ? {} : { namespace: stamp.namespace }),
     ...guardFields(stamp.guard),
+  }
+  if (stamp.lent === true) return { ...tree, metadata: identity }
+  const metadata: JsonObject = {
+    ...identity,
     labels: labelsOf(record(meta["labels"]), stamp.owner),
     annotations: {
       ...omit(record(meta["annotations"]), LIVE_ONLY),

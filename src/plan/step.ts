@@ -21,6 +21,7 @@ export type Policy = Pick<
   | "ignore"
   | "adopt"
   | "force"
+  | "rolloutRef"
 >
 
 export interface Rules {
@@ -61,6 +62,10 @@ export interface Want {
   readonly ignored: ReadonlyArray<Location>
   /** Name of the CustomResourceDefinition of the same commit that brings its kind. */
   readonly definedBy?: string
+  /** Only these fields of a Rollout that is not in Git: it is not ours, and `nopea-rollout` patches it. */
+  readonly lent?: true
+  /** It was delegated, or filled with what was: it is applied as Git writes it, whatever became of it meanwhile. */
+  readonly returns?: true
 }
 
 /** One write that is due. */

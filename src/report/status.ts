@@ -131,7 +131,7 @@ const driftedNews = (
 
 /** What somebody saw who looked at every object. */
 const looked = (
-  { plan: _, ...before }: RepositoryStatus,
+  { plan: _, delegated: __, ...before }: RepositoryStatus,
   outcome: SyncOutcome,
   at: Moment,
 ): RepositoryStatus => {
@@ -142,6 +142,7 @@ const looked = (
     inventoryKinds: outcome.inventoryKinds,
     resourceCount: outcome.resourceCount,
     appliedCount: outcome.appliedCount,
+    ...(outcome.delegated === undefined ? {} : { delegated: outcome.delegated }),
     drift: listed(rows, MAX_LISTED),
     driftedCount: objectsOf(rows).size,
     suspendedCount: noted(outcome.changes, "suspended").length,

@@ -114,7 +114,12 @@ const heldBecause = (known: RepositoryStatus, outcome: SyncOutcome): string | un
     : `${goingBack(outcome)}${short(sha)}: deletes are held by spec.pruneLimit. Fix: annotate the GitRepository with nopea.io/approve-prune=${sha}, or bring the objects back to Git`
 }
 
-const plannedText = ({ plan = [] }: RepositoryStatus): string => {
+/** What is delegated is no write. */
+const planned = ({ plan = [] }: RepositoryStatus) =>
+  plan.filter(({ action }) => action !== "delegated")
+
+const plannedText = (known: RepositoryStatus): string => {
+  const plan = planned(known)
   if (plan.length === 0) return "nothing"
   return plan.length < MAX_PLANNED
     ? plural(plan.length, "object")
@@ -146,7 +151,7 @@ export const verdictOf = (
   const good = { ready: "True", reason: "Succeeded", next: "settled" } as const
   if (repository.spec.dryRun) {
     const message = `dry run of ${short(commit.sha)}: ${plannedText(known)} would be written${wentBack(known)}`
-    return { ...good, phase: known.plan?.length ? "Pending" : "Synced", message }
+    return { ...good, phase: planned(known).length > 0 ? "Pending" : "Synced", message }
   }
   const held = heldBecause(known, outcome)
   if (held !== undefined) return failed("PruneHeld", held, undefined)

@@ -9,6 +9,7 @@ import { compute } from "../health/compute.ts"
 import { degraded, progressing } from "../health/facts.ts"
 import type { Reading } from "../health/watching.ts"
 import { type Caller, Kube } from "../kube/Kube.ts"
+import { isRollout } from "../plan/rollout.ts"
 import { Checkup } from "./Checkup.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
 
@@ -55,7 +56,8 @@ export const layer = (
           )
         }),
         follow: live.follow,
-        isWatched: live.isWatched,
+        // A Rollout may be one that is not in Git: watches tell only of what bears our labels.
+        isWatched: (kind) => live.isWatched(kind) && !isRollout(kind),
       }
     }),
   )

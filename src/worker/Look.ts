@@ -1,6 +1,7 @@
 /** The cluster's side of a sync: what is live, which of it drifted, and all that the plan has to know of that. */
 import { Clock, Effect } from "effect"
 import { probe } from "../apply/Prober.ts"
+import { readLent } from "../apply/Rollouts.ts"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
 import { Live, type LiveSnapshot } from "../cache/Live.ts"
@@ -161,7 +162,8 @@ export const makeLook = Effect.gen(function* () {
       asked,
     })
     const last = yield* lastApplied(journey, asked, input, status, renderAt)
-    const rules: Rules = { ...input.rules, evidence: { ...probed, lastApplied: last } }
+    const whole = new Map([...input.rules.evidence.whole, ...probed.whole])
+    const rules: Rules = { ...input.rules, evidence: { ...probed, whole, lastApplied: last } }
     const again = asked.map(({ want, live: object }): Pair => {
       return [want, object ?? seen.get(formatRef(want.ref))]
     })
@@ -172,6 +174,28 @@ export const makeLook = Effect.gen(function* () {
     yield* live.settle(key, second.settled)
     const all = withSettled(new Map([...objects, ...seen]), second.settled)
     return { ...input, rules, live: { ...input.live, objects: all } }
+  })
+
+  /** A Rollout that is not in Git bears no label of ours, so no watch tells of it: it is read. */
+  const withLent = Effect.fnUntraced(function* (
+    { identity }: Journey,
+    input: PlanInput,
+    placed: Placed,
+  ): Effect.fn.Return<Seen> {
+    const lent = [...placed.wants.values()].flat().find((want) => want.lent)
+    if (lent === undefined) return { input, placed }
+    const key = formatRef(lent.ref)
+    const known = { last: input.applied.get(key), owner: input.rules.owner }
+    const { want, found, barred } = yield* readLent(kube, identity, lent, known)
+    const objects = new Map(input.live.objects)
+    if (found === undefined) objects.delete(key)
+    else objects.set(key, found.live)
+    const whole = new Map(found === undefined ? [] : [[key, found.whole]])
+    const rules = { ...input.rules, evidence: { ...input.rules.evidence, whole } }
+    return {
+      input: { ...input, rules, barred, live: { ...input.live, objects } },
+      placed: { ...placed, wants: new Map([...placed.wants, [key, [want]]]) },
+    }
   })
 
   return Effect.fn("Look.look")(function* (
@@ -203,12 +227,13 @@ export const makeLook = Effect.gen(function* () {
       kinds: yield* kube.discovery(),
       applied: known ?? new Map(),
       settled: isApplied(repository, status, commit),
+      formerly: status?.delegated,
       hashKey: yield* hashKey.get,
     }
     const applied = known ?? (yield* appliedAt(journey, first, status, renderAt))
     const input: PlanInput = { ...first, applied }
-    const placed = placeAll(input)
-    const seen = yield* investigate(journey, input, placed, renderAt, status)
-    return { input: seen, placed } satisfies Seen
+    const lent = yield* withLent(journey, input, placeAll(input))
+    const seen = yield* investigate(journey, lent.input, lent.placed, renderAt, status)
+    return { input: seen, placed: lent.placed } satisfies Seen
   })
 })

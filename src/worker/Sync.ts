@@ -28,7 +28,6 @@ import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
 import { isFromMirror, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
-import { refuseUnsupported } from "./unsupported.ts"
 import { makeWaiting } from "./Waiting.ts"
 
 /** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
@@ -162,7 +161,6 @@ const make = (identityRules: IdentityRules) =>
       const route = routeOf(trigger, answerOf(before, repository))
       if (!isFromMirror(route))
         yield* Effect.addFinalizer(() => Effect.sync(() => claims.checked(key, startedAt)))
-      yield* Effect.fromResult(refuseUnsupported(repository))
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const rollback = yield* Effect.fromResult(rollbackOf(repository))
       const source = yield* credentials.source(repository, route.renewCredentials)

@@ -1,12 +1,12 @@
 /** From what a sync did to what is told of it. */
 import type { Worked } from "../cache/Cache.ts"
-import { type ChangeSet, failuresOf, isAsGitSays } from "../domain/change.ts"
+import { type ChangeSet, failuresOf } from "../domain/change.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import type { Rollback } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
-import { describePlan, type Plan } from "../plan/plan.ts"
+import { appliedCountOf, delegatedAfter, describePlan, type Plan } from "../plan/plan.ts"
 import type { Rendered } from "../render/Render.ts"
 
 export interface Done {
@@ -24,7 +24,7 @@ export interface Done {
   readonly rollback: Rollback | undefined
 }
 
-const QUIET = new Set(["unchanged", "skipped", "held"])
+const QUIET = new Set(["unchanged", "skipped", "held", "delegated"])
 
 /** Same commit, same spec, everything as it was: there is nothing to tell. What is only planned is no change. */
 const isNothing = ({ before, commit, repository, result }: Done, failed: boolean): boolean =>
@@ -57,6 +57,13 @@ const movedTag = ({ repository, commit, before, rollback }: Done): ReadonlyArray
   return [`the tag ${tag} moved from ${was.slice(0, 12)} to ${is.slice(0, 12)}`]
 }
 
+/** A dry run changes nothing of it. */
+const delegatedIn = ({ repository, plan, result }: Done): Pick<SyncOutcome, "delegated"> => {
+  const { dryRun } = repository.spec
+  const delegated = dryRun ? plan.formerly : delegatedAfter(plan, result.changes)
+  return delegated === undefined ? {} : { delegated }
+}
+
 export const outcomeOf = (done: Done): SyncOutcome => {
   const { repository, commit, rendered, plan, result } = done
   const failures = [...rendered.failures, ...failuresOf(result.changes)]
@@ -67,9 +74,10 @@ export const outcomeOf = (done: Done): SyncOutcome => {
     failures,
     warnings: [...movedTag(done), ...rendered.warnings, ...plan.warnings],
     resourceCount: rendered.objects.length,
-    appliedCount: result.changes.filter(isAsGitSays).length,
+    appliedCount: appliedCountOf(plan, result.changes),
     inventoryKinds: result.inventoryKinds,
     ...wakeAt(done, failures),
+    ...delegatedIn(done),
     ...(done.unasked === undefined ? {} : { unasked: done.unasked }),
     ...(done.rollback === undefined ? {} : { rollback: done.rollback }),
     ...(repository.spec.dryRun ? { plan: describePlan(plan) } : {}),

@@ -9,9 +9,9 @@ const NESTING = 3
 /** Where each folder stands, see docs/adr/012-size.md: lower a number that is not needed any more. */
 const FOLDER_LINES: Readonly<Record<string, number>> = {
   "": 520,
-  apply: 850,
+  apply: 960,
   cache: 650,
-  cli: 3100,
+  cli: 3200,
   controller: 2050,
   domain: 1850,
   events: 1000,
@@ -19,7 +19,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   health: 750,
   kube: 2270,
   metrics: 700,
-  plan: 3550,
+  plan: 4000,
   render: 2900,
   report: 2340,
   supervisor: 400,

@@ -50,6 +50,16 @@ Policy    heal auto, conflicts to git, prune up to 50%
 Conditions
   Ready   True   Succeeded   24h`)
   })
+  it("says what is delegated to whom", () => {
+    const delegated = {
+      deployment: "apps/Deployment/shop/api",
+      rollout: "kulta.io/Rollout/shop/api",
+      inGit: true,
+    }
+    expect(statusText(view("api", { ...synced, delegated }), told)).toContain(
+      "\nDelegated apps/Deployment/shop/api to kulta.io/Rollout/shop/api\n",
+    )
+  })
   it("of one that failed says where, why and the way out", () => {
     expect(statusText(view("api", failed), told)).toContain(`shop/api  Failed
   4f1c2ab: 11 of 12 objects applied

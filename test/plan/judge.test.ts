@@ -135,6 +135,7 @@ describe("asked is", () => {
     const placed = (data: Data) => ({
       wants: new Map([[KEY, [wantOf(data, hashOf(GIT), asked)]]]),
       unplaced: [],
+      delegations: [],
       warnings: [],
     })
     const count = (one: ReadonlyArray<LiveObject>, unknown: ReadonlyArray<string> = []) =>

@@ -47,6 +47,7 @@ const KINDS: Readonly<Record<string, readonly [apiVersion: string, namespaced: b
   ValidatingWebhookConfiguration: ["admissionregistration.k8s.io/v1", false],
   SubjectAccessReview: ["authorization.k8s.io/v1", false],
   Widget: ["example.com/v1", true],
+  Rollout: ["kulta.io/v1alpha1", true],
 }
 const UNSERVED = new Set(["Widget"])
 

@@ -421,17 +421,6 @@ describe("a sync", () => {
     },
   )
 
-  it.effect("a field that this version does not carry out is refused, not ignored", () => {
-    const world = syncs()
-    return Effect.gen(function* () {
-      const { git, repository } = yield* given(world, "strict", { rolloutRef: { name: "x" } })
-      git.commit({ "a.yaml": configMap("a") })
-      const result = yield* sync(repository, "startup")
-      assert.include(Result.isFailure(result) ? result.failure.reason : "", "spec.rolloutRef")
-      assert.deepStrictEqual(told(result), ["NOPEA-C006"])
-    }).pipe(Effect.provide(world.layer))
-  })
-
   it.effect("the Secret of the credentials is read once, and again after a refusal", () => {
     const world = syncs()
     return Effect.gen(function* () {
