@@ -235,6 +235,28 @@ describe("a Git server", () => {
     },
   )
 
+  it("that asks for rest is left alone by all who ask it, and what was requested meanwhile comes by itself", async () => {
+    explainFailure(here)
+    const [told, held] = [await begin(here, "told"), await begin(here, "held")]
+    told.fail(status(429, { "retry-after": "6" }), { times: 1 })
+    await requestSync(here, "told")
+    const first = await failedBy(here, "told", /^NOPEA-G011$/u)
+    assert.match(
+      first.failures[0].reason,
+      /asked for rest: it is asked nothing before 20.*Z: fatal/u,
+    )
+    const next = await held.commit({ "a.yaml": configMap("held-a", "new"), "b.yaml": null })
+    const asked = here.git.log.length
+    await requestSync(here, "held")
+    const second = await failedBy(here, "held", /^NOPEA-G011$/u)
+    assert.match(second.failures[0].reason, /asked for rest: it is asked nothing before 20[^ ]*Z$/u)
+    const early = here.git.log.slice(asked).filter(({ repo }) => repo === "held")
+    assert.deepEqual(early, [])
+    await isThere(here, "held")
+    await synced(here, "held", next)
+    await synced(here, "told", (await told.head()) ?? "")
+  })
+
   it("that redirects is not followed with credentials", async () => {
     explainFailure(here)
     const target = await here.git.createRepo("thief")
