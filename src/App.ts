@@ -75,6 +75,7 @@ const renderLayer = (config: Config): Layer.Layer<Render> =>
       folder: join(dataDirOf(config), "kustomize"),
       processes: KUSTOMIZE_PROCESSES,
       memoryMb: KUSTOMIZE_MEMORY_MB,
+      timeout: config.kustomizeTimeout,
     },
   })
 

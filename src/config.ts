@@ -111,7 +111,7 @@ export const SETTINGS = {
   renderTimeout: setting({
     env: "NOPEA_RENDER_TIMEOUT",
     fallback: "10s",
-    description: "bound of parsing one batch of files, and of one run of kustomize",
+    description: "bound of parsing one batch of files",
     parse: duration,
   }),
   renderMaxBytes: setting({
@@ -125,6 +125,12 @@ export const SETTINGS = {
     fallback: "kustomize",
     description: "the kustomize program: a name on PATH or beside nopea itself, or a path",
     parse: text,
+  }),
+  kustomizeTimeout: setting({
+    env: "NOPEA_KUSTOMIZE_TIMEOUT",
+    fallback: "30s",
+    description: "bound of one run of kustomize, which grows with the square of its objects",
+    parse: duration,
   }),
   mirrorMaxBytes: setting({
     env: "NOPEA_MIRROR_MAX_BYTES",

@@ -58,6 +58,7 @@ describe("configuration", () => {
     ["drainTimeout", "0s"],
     ["drainTimeout", "-5s"],
     ["renderTimeout", "soon"],
+    ["kustomizeTimeout", "0s"],
     ["renderMaxBytes", "10MB"],
     ["renderMaxBytes", "0"],
     ["mirrorMaxBytes", "1e9"],

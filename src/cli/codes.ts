@@ -88,7 +88,7 @@ R019 | a field of the object has the wrong type or form | an unquoted number or 
 R020 | the items of a List are no list | wrong indentation | begin each item with a dash
 R021 | the object is encrypted with SOPS | SOPS is not decrypted yet | keep it out of the path, or use an operator such as External Secrets or Sealed Secrets
 R022 | the same object is declared more than once | a copied file | keep one of them; until then none is applied
-R023 | parsing a file, or a run of kustomize, took too long | an extreme file, or hundreds of overlays in one kustomization | simplify or split it; NOPEA_RENDER_TIMEOUT is the bound
+R023 | parsing a file, or a run of kustomize, took too long | an extreme file, or hundreds of overlays in one kustomization | simplify or split it; NOPEA_RENDER_TIMEOUT is the bound of a file, NOPEA_KUSTOMIZE_TIMEOUT of kustomize
 R024 | the thread that parsed the file, or kustomize, died | it needed more memory than is allowed | simplify or split it
 R025 | the files below spec.path are too large together | spec.path is the root of a large repository | narrow spec.path, or split it over several GitRepositories
 R026 | a file's content could not be read | a damaged mirror | ask for a sync; if it stays, restart the controller with an empty data directory

@@ -30,6 +30,8 @@ export interface KustomizeOptions {
   /** Most processes at a time. */
   readonly processes: number
   readonly memoryMb: number
+  /** Of one run; default: that of parsing. */
+  readonly timeout?: Duration.Input
 }
 
 export interface Kustomizations {
@@ -71,8 +73,9 @@ const failureOf = (
 ): Parsed => {
   const { how, code, stderr, folder } = built
   if (how === "late") {
-    const limit = Duration.format(Duration.fromInputUnsafe(timeout))
-    return only(TOO_SLOW, `kustomize takes longer than ${limit}`, SIMPLIFY)
+    const limit = Duration.format(Duration.fromInputUnsafe(kustomize.timeout ?? timeout))
+    const fix = `${SIMPLIFY}, or raise NOPEA_KUSTOMIZE_TIMEOUT`
+    return only(TOO_SLOW, `kustomize takes longer than ${limit}`, fix)
   }
   if (how === "overflowed") {
     return only("NOPEA-R033", `kustomize makes more than ${maxFileBytes} bytes of it`, SIMPLIFY)
@@ -110,7 +113,11 @@ export const makeKustomizations = Effect.fnUntraced(function* (
   const { kustomize } = options
   const program = yield* Effect.promise(() => findProgram(kustomize.program))
   const turns = Semaphore.makeUnsafe(kustomize.processes)
-  const limits = { ...kustomize, timeout: options.timeout, maxOutputBytes: options.maxFileBytes }
+  const limits = {
+    timeout: options.timeout,
+    ...kustomize,
+    maxOutputBytes: options.maxFileBytes,
+  }
 
   const survey = Effect.fnUntraced(function* <E>(request: RenderRequest<E>, root: string) {
     const scans = new Map<string, Parsed>()

@@ -14,7 +14,11 @@ import { until } from "../git/fixture.ts"
 vi.setConfig({ testTimeout: 120_000 })
 
 type Files = Readonly<Record<string, string | Uint8Array>>
-type Changes = Partial<RenderPoolOptions> & Partial<RenderPoolOptions["kustomize"]>
+type Changes = Partial<RenderPoolOptions> &
+  Partial<Omit<RenderPoolOptions["kustomize"], "timeout">> & {
+    /** Of one run of kustomize. */
+    readonly limit?: RenderPoolOptions["timeout"]
+  }
 
 const newFolder = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "nopea-kustomize-"))
@@ -28,7 +32,7 @@ const bench = async (changes: Changes = {}) => {
   const content = new Map<string, Uint8Array>()
   const reads: Array<string> = []
   const wholes: Array<string> = []
-  const { program = inject("kustomize"), processes = 2, memoryMb = 256, ...rest } = changes
+  const { program = inject("kustomize"), processes = 2, memoryMb = 256, limit, ...rest } = changes
   const options: RenderPoolOptions = {
     threads: 1,
     timeout: "60 seconds",
@@ -37,7 +41,7 @@ const bench = async (changes: Changes = {}) => {
     cacheBytes: 10_000_000,
     ...rest,
     memoryMb: 256,
-    kustomize: { program, folder, processes, memoryMb },
+    kustomize: { program, folder, processes, memoryMb, ...(limit && { timeout: limit }) },
   }
   const runtime = ManagedRuntime.make(layer(options))
   onTestFinished(() => runtime.dispose())
@@ -325,13 +329,14 @@ describe("the process", () => {
     const { dir, program } = await programThat(
       `trap '' TERM INT; (trap '' TERM; while :; do /bin/sleep 1; done) & /bin/mkdir $DIR/$! $DIR/$$; while :; do /bin/sleep 1; done`,
     )
-    const { render, left } = await bench({ program, timeout: "2 seconds" })
+    const { render, left } = await bench({ program, limit: "2 seconds" })
     const { failures } = await render(SHOP)
     expect(failures).toMatchObject([
       {
         code: "NOPEA-R023",
         file: "app/kustomization.yaml",
         reason: "kustomize takes longer than 2s",
+        fix: expect.stringContaining("NOPEA_KUSTOMIZE_TIMEOUT"),
       },
     ])
     const pids = readdirSync(dir)

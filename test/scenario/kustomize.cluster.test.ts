@@ -18,7 +18,7 @@ import {
 } from "./world.ts"
 
 const { kustomize = "" } = cluster().bin
-const here = world({ env: { NOPEA_KUSTOMIZE: kustomize, NOPEA_RENDER_TIMEOUT: "5s" } })
+const here = world({ env: { NOPEA_KUSTOMIZE: kustomize, NOPEA_KUSTOMIZE_TIMEOUT: "5s" } })
 
 const overlay = (patch: string, more = ""): Files => ({
   "base/kustomization.yaml": "resources: [web.yaml, stays.yaml]\nlabels: [{pairs: {part: base}}]\n",
