@@ -118,6 +118,7 @@ export const RepositoryStatus = Schema.Struct({
   ),
   observedGeneration: number("The generation of the spec that this status is about."),
   lastSyncedCommit: text("The last commit that was applied whole."),
+  lastSyncedGeneration: number("The generation of the spec that it was applied under."),
   lastAttemptedCommit: text("The last commit that a sync tried."),
   lastSyncTime: time("When a sync last did something."),
   commit: optionalKey(CommitEntry.annotate({ description: "The commit last tried." })),

@@ -163,6 +163,19 @@ const keptUp = (
   return judged({ ...known, ...did, failures }, verdictOfError(unasked, retryIn), at)
 }
 
+/** What was applied whole, and under which spec. Deletes for another commit's sake end that: what is absent may be its doing. */
+const wholeEntries = (
+  { lastSyncedGeneration: generation, ...before }: RepositoryStatus,
+  { commit, changes }: SyncOutcome,
+  isWhole: boolean,
+  at: Moment,
+): RepositoryStatus => {
+  if (isWhole)
+    return { ...before, lastSyncedCommit: commit.sha, lastSyncedGeneration: at.generation }
+  const isKept = generation !== undefined && changes.every(({ action }) => action !== "deleted")
+  return isKept ? { ...before, lastSyncedGeneration: generation } : before
+}
+
 const succeeded = (
   { rollback: _, ...told }: RepositoryStatus,
   outcome: SyncOutcome,
@@ -178,9 +191,8 @@ const succeeded = (
   const hasMoved = isWhole && before.lastSyncedCommit !== commit.sha
   const isNew = hasMoved || wroteAnything(outcome)
   const status = {
-    ...known,
+    ...wholeEntries(known, outcome, isWhole, at),
     lastAttemptedCommit: commit.sha,
-    ...(isWhole ? { lastSyncedCommit: commit.sha } : {}),
     ...(isNew ? { lastSyncTime: timeText(at.now) } : {}),
     commit: commitEntry(commit),
     failures: failureEntries(failures),

@@ -6,7 +6,7 @@ import { type SyncError, SyncTimeout } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import type { Rollback } from "../domain/rollback.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
-import { MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
+import { conditionOf, MAX_LISTED, type RepositoryStatus } from "../domain/status.ts"
 import type { Others } from "../plan/claims.ts"
 import { driftKey, type Memory, NO_EVIDENCE } from "../plan/evidence.ts"
 import type { Rules } from "../plan/step.ts"
@@ -103,16 +103,15 @@ const WHOLE: ReadonlySet<string> = new Set([
   "False HealthCheckFailed",
 ])
 
-const isWhole = (
-  { metadata }: GitRepository,
-  { conditions = [] }: RepositoryStatus = {},
-): boolean =>
-  conditions.some(
-    ({ type, status: is, reason, observedGeneration }) =>
-      type === "Ready" &&
-      WHOLE.has(`${is} ${reason}`) &&
-      observedGeneration === metadata.generation,
-  )
+/** The spec that `lastSyncedCommit` was applied whole under; a status of before that was kept tells it by Ready. */
+const wholeGeneration = (status: RepositoryStatus): number | undefined => {
+  const ready = conditionOf(status, "Ready")
+  const isWhole = WHOLE.has(`${ready?.status} ${ready?.reason}`)
+  return status.lastSyncedGeneration ?? (isWhole ? ready?.observedGeneration : undefined)
+}
+
+const isWhole = ({ metadata }: GitRepository, status: RepositoryStatus = {}): boolean =>
+  metadata.generation !== undefined && wholeGeneration(status) === metadata.generation
 
 /** This spec of this commit was applied whole: what is absent now, somebody deleted. */
 export const isApplied = (

@@ -224,6 +224,17 @@ describe("the commits", () => {
     expect(next.lastSyncTime).toBe("2026-11-20T10:01:00Z")
   })
 
+  it("under which spec it was whole is kept until deletes for another commit's sake may hide behind it", () => {
+    const generation = repository().metadata.generation
+    const told = (result: SyncOutcome | SyncError) => heard(result, SYNCED).lastSyncedGeneration
+    expect(SYNCED.lastSyncedGeneration).toBe(generation)
+    expect(told(gitError())).toBe(generation)
+    expect(told(outcome("b", "created web, failed job"))).toBe(generation)
+    expect(told(outcome("b", "unchanged web, held api"))).toBe(generation)
+    expect(told(outcome("b", "deleted web, failed job"))).toBeUndefined()
+    expect(told(outcome("b", "deleted web, unchanged api"))).toBe(generation)
+  })
+
   it("a Git server that fails leaves both as they were", () => {
     const next = heard(gitError(), SYNCED)
     expect([next.lastSyncedCommit, next.lastAttemptedCommit]).toEqual([sha("a"), sha("a")])

@@ -140,4 +140,32 @@ describe("after a restart", () => {
       }).pipe(Effect.provide(world.layer))
     },
   )
+
+  it.effect.each([
+    ["the last try failed", { healPolicy: "manual" }, 1, "held"],
+    ["the last try failed, in grace", { healGracePeriod: "1h" }, 1, "held"],
+    [
+      "the last try failed, and it was whole under another spec",
+      { healPolicy: "manual" },
+      9,
+      "created",
+    ],
+  ] as const)("what was deleted is known although %s", ([_, spec, generation, action]) => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, spec)
+      const cache = yield* Cache
+      const lastSyncedCommit = (yield* cache.commits.get("apps/web"))?.commit.sha ?? ""
+      const failed = applied(lastSyncedCommit, "False", "ApplyFailed")
+      const status = { ...failed, lastSyncedGeneration: generation }
+      for (const isMoved of [false, true]) {
+        if (isMoved) git.commit({ "b.yaml": null, "c.yaml": configMap("c") })
+        kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+        yield* TestClock.adjust("1 second")
+        yield* cache.drop("apps/web")
+        const found = yield* sync({ ...repository, status }, "startup")
+        assert.include(told(found), `${action} ConfigMap/apps/a`)
+      }
+    }).pipe(Effect.provide(world.layer))
+  })
 })
