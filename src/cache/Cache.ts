@@ -9,7 +9,7 @@ import type { Memory } from "../plan/evidence.ts"
 import * as Claims from "./Claims.ts"
 import * as Dependencies from "./Dependencies.ts"
 
-/** How the last sync that had a commit to work on ended. */
+/** The last commit that a sync began to apply, and how that ended. */
 export interface Worked {
   readonly commit: Commit
   /** `metadata.generation` it was run for. */
@@ -20,6 +20,10 @@ export interface Worked {
   readonly rollback?: Rollback
   /** Why the Git server gave no answer since: what it has now is not known. */
   readonly unasked?: SyncError
+  /** What a newer commit of this spec waits for: what it wants is said, and nothing of it is applied. */
+  readonly waits?: SyncError
+  /** No sync of this process: the status tells of it, and the mirror has nothing newer. */
+  readonly isRecalled?: true
 }
 
 export interface Table<A> {

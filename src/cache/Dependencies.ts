@@ -28,12 +28,15 @@ export interface Wanted {
   readonly isOld: boolean
 }
 
+/** `asksGit`: others of the same source are at another commit, which its mirror may not have. */
+export type Wake = (asksGit: boolean) => void
+
 /** Every method is synchronous. Keys are `namespace/name`. */
 export class Dependencies extends Context.Service<
   Dependencies,
   {
     /** It has a worker; `wake` makes that worker look again. Called again for every new spec. */
-    readonly register: (repository: GitRepository, wake: () => void) => void
+    readonly register: (repository: GitRepository, wake: Wake) => void
     /** It is gone. */
     readonly drop: (key: string) => void
     /** Its newest status: who waited for it is woken. */
@@ -83,12 +86,12 @@ const notReady = (
 
 const make = () => {
   const rows = new Map<string, Row>()
-  const wakes = new Map<string, () => void>()
+  const wakes = new Map<string, Wake>()
   const waiting = new Map<string, Waiting>()
   /** Whose status was told by this process: newer than any that is read. */
   const heard = new Set<string>()
 
-  const wake = (key: string): void => wakes.get(key)?.()
+  const wake = (key: string, asksGit: boolean): void => wakes.get(key)?.(asksGit)
 
   /** Only whose answer has changed looks again. */
   const wakeWaiting = (): void => {
@@ -96,7 +99,10 @@ const make = () => {
       const stand = standOf(rows, key, row.sha)
       if (stand === row.stand) continue
       row.stand = stand
-      wake(key)
+      wake(
+        key,
+        problemsOf(rows, key, row.sha).some(({ isBehind }) => isBehind),
+      )
     }
   }
 
@@ -106,10 +112,10 @@ const make = () => {
     const added = dependsOn.filter((on) => before?.dependsOn.includes(on) !== true)
     const circle = added.length === 0 ? undefined : circleOf(rows, key)
     const members = (circle ?? []).filter((member) => member !== key && !waiting.has(member))
-    for (const one of new Set([...added, ...members])) wake(one)
+    for (const one of new Set([...added, ...members])) wake(one, false)
   }
 
-  const register = (repository: GitRepository, wakeUp: () => void): void => {
+  const register = (repository: GitRepository, wakeUp: Wake): void => {
     const key = keyOf(repository)
     const before = isKnown(rows, repository) ? rows.get(key) : undefined
     if (before === undefined) heard.delete(key)
@@ -147,7 +153,7 @@ const make = () => {
     waiting.set(key, { sha, stand: standOf(rows, key, sha) })
     if (circle !== undefined) return Result.fail(inCircle(key, circle))
     if (first === undefined) return Result.void
-    for (const { on, isBehind } of [first, ...others]) if (isBehind) wake(on)
+    for (const { on, isBehind } of [first, ...others]) if (isBehind) wake(on, true)
     return Result.fail(notReady(key, sha, [first, ...others]))
   }
 

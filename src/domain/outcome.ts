@@ -24,7 +24,7 @@ export interface SyncOutcome {
   readonly plan?: ReadonlyArray<{ readonly object: string; readonly action: string }>
   /** Milliseconds since the epoch: when drift has to be looked at again by itself. */
   readonly wakeAt?: number
-  /** Why Git gave no answer when it was asked last: nobody asked since, `commit` is what was known before. */
+  /** Why `commit` is what was known before: Git gave no answer when it was asked last, or what it has now waits. */
   readonly unasked?: SyncError
   /** Git has `from`, and `commit` is what somebody went back to. */
   readonly rollback?: Rollback

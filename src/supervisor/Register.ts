@@ -27,7 +27,9 @@ export const makeRegister: Effect.Effect<Register, never, Cache | Claims | Depen
       enter: (handle) => {
         claims.register(handle.repository, () => handle.offer({ kind: "claim" }))
         live.register(handle.key, () => handle.offer({ kind: "drift" }))
-        dependencies.register(handle.repository, () => handle.offer({ kind: "retry" }))
+        dependencies.register(handle.repository, (asksGit) =>
+          handle.offer({ kind: asksGit ? "poll" : "retry" }),
+        )
       },
       retire: claims.retire,
       forget: (key) =>

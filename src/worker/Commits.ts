@@ -37,6 +37,12 @@ const followed = Effect.fnUntraced(function* (git: Port, journey: Journey) {
   return (yield* git.head(source)) ?? (yield* git.sync(source, repository.spec.path))
 })
 
+/** Where a commit is that was gone back to. */
+export const pinOf = (source: GitSource, { to }: Rollback): GitSource => ({
+  ...source,
+  ref: { commit: to },
+})
+
 /** Asks the server for it once: a commit that the mirror has needs no network. */
 const pinned = Effect.fnUntraced(function* (
   git: Port,
@@ -44,7 +50,7 @@ const pinned = Effect.fnUntraced(function* (
   rollback: Rollback,
 ): Effect.fn.Return<Found, GitError> {
   const { path } = repository.spec
-  const pin: GitSource = { ...source, ref: { commit: rollback.to } }
+  const pin = pinOf(source, rollback)
   const known = before?.commit.sha === rollback.to ? before.commit : yield* git.head(pin)
   const commit = known ?? (yield* git.sync(pin, path))
   return { commit, source: pin, rollback }

@@ -27,7 +27,14 @@ import type { PlanInput } from "../plan/plan.ts"
 import type { Rules, Want } from "../plan/step.ts"
 import type { Rendered } from "../render/Render.ts"
 import { HashKey } from "./HashKey.ts"
-import { appliedWhole, isApplied, type Journey, memoryFrom, rulesOf } from "./journey.ts"
+import {
+  appliedWhole,
+  isApplied,
+  isOvertaken,
+  type Journey,
+  memoryFrom,
+  rulesOf,
+} from "./journey.ts"
 
 /** Objects judged between two breaths of the event loop. */
 const SLICE = 50
@@ -222,7 +229,7 @@ export const makeLook = Effect.gen(function* () {
       commit: commit.sha,
       approvedPrune: repository.metadata.annotations?.[ANNOTATION_APPROVE_PRUNE],
       desired: rendered.objects,
-      complete: rendered.failures.length === 0,
+      complete: rendered.failures.length === 0 && !isOvertaken(journey),
       live: { objects, unknown: snapshot.unknown },
       kinds: yield* kube.discovery(),
       applied: known ?? new Map(),

@@ -1,9 +1,9 @@
 /** The spine: git -> render -> plan -> apply. It gathers and hands on; it never decides. */
-import { Cause, Clock, Duration, Effect, Layer, Result } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { Applier } from "../apply/Applier.ts"
 import { Cache } from "../cache/Cache.ts"
 import { Claims } from "../cache/Claims.ts"
-import { Dependencies } from "../cache/Dependencies.ts"
+import type { Dependencies } from "../cache/Dependencies.ts"
 import type { Live } from "../cache/Live.ts"
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { SyncError } from "../domain/errors.ts"
@@ -18,17 +18,25 @@ import { memoryAfter } from "../plan/evidence.ts"
 import { appliedAfter, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
-import { findCommit, inRollback } from "./Commits.ts"
+import { inRollback } from "./Commits.ts"
+import { makeCourse } from "./Course.ts"
 import { Credentials } from "./Credentials.ts"
 import type { HashKey } from "./HashKey.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
-import { answerOf, isVerified, type Journey, timedOut, unaskedIn, wantedOf } from "./journey.ts"
+import {
+  answerOf,
+  begun,
+  isForeseen,
+  isOvertaken,
+  type Journey,
+  timedOut,
+  unaskedIn,
+} from "./journey.ts"
 import { makeKept } from "./kept.ts"
 import { makeLook, type RenderAt, type Seen } from "./Look.ts"
 import { outcomeOf, untouched } from "./outcome.ts"
 import { isFromMirror, routeOf } from "./route.ts"
 import { Syncer, type SyncRequest } from "./Syncer.ts"
-import { makeWaiting } from "./Waiting.ts"
 
 /** How long deletes, and with them the whole sync, wait for other repositories to look into their Git. */
 const ASKING = Duration.seconds(5)
@@ -41,20 +49,11 @@ const make = (identityRules: IdentityRules) =>
     const render = yield* Render
     const cache = yield* Cache
     const claims = yield* Claims
-    const dependencies = yield* Dependencies
     const applier = yield* Applier
     const reporter = yield* Reporter
     const credentials = yield* Credentials
     const look = yield* makeLook
-    const declareWaiting = yield* makeWaiting
     const kept = makeKept()
-
-    /** Who may push is not yet who is trusted. */
-    const verify = Effect.fn("Sync.verify")(function* (journey: Journey, { sha }: Commit) {
-      if (isVerified(journey, sha)) return
-      const trusted = yield* credentials.trusted(journey.repository)
-      yield* Effect.mapError(git.verify(journey.source, sha, trusted), inRollback(journey))
-    })
 
     const renderOnly = Effect.fnUntraced(function* (journey: Journey, sha: string) {
       const { source, repository, key } = journey
@@ -78,6 +77,8 @@ const make = (identityRules: IdentityRules) =>
       return rendered
     })
 
+    const course = yield* makeCourse(renderCommit)
+
     /** Says what is wanted here before anything is written; asks what others want before anything is deleted. */
     const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, seen: Seen) {
       const { key, startedAt, repository } = journey
@@ -85,18 +86,15 @@ const make = (identityRules: IdentityRules) =>
       const plan = makePlan(input, placed)
       if (repository.spec.dryRun) return plan
       const said = { wants: plan.claimed, isWhole: input.complete, startedAt }
-      claims.declare(input.rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
+      if (!isForeseen(journey))
+        claims.declare(input.rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
       if (plan.leaving.length === 0) return plan
       const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
       return isKnown ? makePlan(input, placed) : withoutPrune(plan)
     })
 
-    /** The cache knows more than the spec's snapshot: it has what was written since. */
-    const statusOf = ({ key, repository }: Journey) =>
-      Effect.map(cache.states.get(key), (status) => status ?? repository.status)
-
-    const trackedKinds = (journey: Journey) =>
-      Effect.map(statusOf(journey), (status) => status?.inventoryKinds ?? [])
+    const trackedKinds = ({ repository }: Journey) =>
+      Effect.map(course.statusOf(repository), (status) => status?.inventoryKinds ?? [])
 
     const applyPlan = Effect.fn("Sync.apply")(function* (journey: Journey, plan: Plan) {
       const { repository, identity, key } = journey
@@ -115,36 +113,23 @@ const make = (identityRules: IdentityRules) =>
     })
 
     const work = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
-      const { key, repository, before } = journey
+      const { key, repository, before, rollback } = journey
+      const unasked = unaskedIn(journey)
+      const row = begun(journey, commit)
       const rendered = yield* renderCommit(journey, commit)
       const plan = yield* planCommit(
         journey,
         yield* look(journey, commit, rendered, renderAt(journey)),
       )
+      yield* cache.commits.set(key, row)
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan)
-      const unasked = unaskedIn(journey)
-      const known = { repository, commit, before, unasked, rollback: journey.rollback }
+      const known = { repository, commit, before, unasked, rollback }
       const outcome = outcomeOf({ ...known, rendered, plan, result })
-      const clean = outcome.failures.length === 0
-      const generation = repository.metadata.generation ?? 0
-      const still = unasked === undefined ? {} : { unasked }
-      const pin = journey.rollback === undefined ? {} : { rollback: journey.rollback }
-      yield* cache.commits.set(key, { commit, generation, clean, ...still, ...pin })
+      const clean = outcome.failures.length === 0 && !isOvertaken(journey)
+      yield* cache.commits.set(key, { ...row, clean })
       return outcome
-    })
-
-    /** Each new commit, and each new spec, waits until what it depends on is ready. */
-    const gate = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
-      const { repository, request } = journey
-      const wanted = wantedOf(journey, yield* statusOf(journey), commit)
-      const answer = dependencies.check(repository, wanted)
-      if (Result.isSuccess(answer)) return
-      const isNewest = request.trigger.kind !== "drift" && unaskedIn(journey) === undefined
-      if (isNewest && !repository.spec.dryRun)
-        yield* declareWaiting(journey, yield* renderCommit(journey, commit))
-      return yield* Effect.fail(answer.failure)
     })
 
     const isSettled = ({ route, before, repository }: Journey, commit: Commit): boolean =>
@@ -164,40 +149,17 @@ const make = (identityRules: IdentityRules) =>
       const identity = yield* Effect.fromResult(identityOf(repository, identityRules))
       const rollback = yield* Effect.fromResult(rollbackOf(repository))
       const source = yield* credentials.source(repository, route.renewCredentials)
-      const begun: Journey = {
-        request,
-        repository,
-        key,
-        identity,
-        route,
-        source,
-        before,
-        startedAt,
-      }
-      const { commit, ...found } = yield* findCommit(git, begun, rollback).pipe(
-        Effect.tap(({ commit, ...found }) => verify({ ...begun, ...found }, commit)),
-        Effect.onError((cause) => markUnasked(begun, cause)),
+      const known = before ?? (yield* course.recall(repository, source, rollback))
+      const asking = { request, repository, key, identity, route, source, startedAt }
+      const { journey, commit, instead } = yield* course.choose(
+        { ...asking, before: known },
+        rollback,
       )
-      const journey: Journey = { ...begun, ...found }
-      if (!isFromMirror(route) && before?.unasked !== undefined) {
-        const { unasked: _, ...answered } = before
-        yield* cache.commits.set(key, answered)
-      }
-      yield* gate(journey, commit)
-      return isSettled(journey, commit)
-        ? untouched(commit, journey.rollback)
-        : yield* work(journey, commit)
+      if (isSettled(journey, commit)) return untouched(commit, journey.rollback)
+      const worked = work(journey, commit)
+      if (instead === undefined) return yield* worked
+      return yield* Effect.catchTag(worked, "GitError", () => Effect.fail(instead))
     }, Effect.scoped)
-
-    /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */
-    const markUnasked = (
-      { key, before, repository }: Journey,
-      cause: Cause.Cause<SyncError>,
-    ): Effect.Effect<void> => {
-      const error = Cause.findErrorOption(cause)
-      const unasked = error._tag === "Some" ? error.value : timedOut(repository)
-      return before === undefined ? Effect.void : cache.commits.set(key, { ...before, unasked })
-    }
 
     return Syncer.of({
       run: (request): Effect.Effect<SyncOutcome, SyncError> =>

@@ -28,19 +28,52 @@ export interface Journey {
   readonly startedAt: number
 }
 
-/** What Git said last, as far as it is about this very spec. */
+/** What Git said last, as far as it is about this very spec. What is only recalled, nobody asked for yet. */
 export const answerOf = (
   before: Worked | undefined,
   { metadata }: GitRepository,
 ): (typeof ANSWERS)[number] => {
   if (before === undefined) return "nothing"
-  if (before.unasked === undefined) return "commit"
+  if (before.unasked === undefined)
+    return before.isRecalled === true && before.waits === undefined ? "nothing" : "commit"
   return before.generation === (metadata.generation ?? 0) ? "silence" : "nothing"
 }
 
-/** Why this sync knows no more of Git than the one before it; `undefined`: it asked, or nothing speaks against it. */
-export const unaskedIn = ({ route, before }: Journey): SyncError | undefined =>
-  isFromMirror(route) ? before?.unasked : undefined
+/**
+ * Why this sync knows no more of Git than the one before it, or works on nothing newer; `undefined`: it does. Only a
+ * look at what is there is content with that: a retry is for the commit that waits.
+ */
+export const unaskedIn = ({
+  route,
+  before,
+  request,
+  repository,
+}: Journey): SyncError | undefined => {
+  if (before === undefined || !isFromMirror(route)) return undefined
+  const isSame = before.generation === repository.metadata.generation
+  const waits = isSame && request.trigger.kind !== "retry" ? before.waits : undefined
+  return before.unasked ?? waits
+}
+
+/**
+ * What is kept up may be older than what others were told of, or than what is live: it is put back, but nothing goes
+ * for its sake, and what a newer commit claims stands.
+ */
+export const isOvertaken = (journey: Journey): boolean =>
+  unaskedIn(journey) !== undefined &&
+  (journey.before?.waits !== undefined || journey.before?.isRecalled === true)
+
+/** What is wanted was said when the newer commit began to wait. */
+export const isForeseen = (journey: Journey): boolean =>
+  isOvertaken(journey) && journey.before?.waits !== undefined
+
+/** The first sync of a process keeps up what is recalled where Git does not let it do more: nobody watches yet. */
+export const keptInstead = (journey: Journey, row: Worked | undefined): Journey | undefined => {
+  const { request, route } = journey
+  if (request.trigger.kind !== "startup" || row?.isRecalled !== true) return undefined
+  const kept: Journey = { ...journey, route: { ...route, commit: "mirror" }, before: row }
+  return unaskedIn(kept) === undefined ? undefined : kept
+}
 
 /**
  * Nobody asked for it, or this very commit was verified for this very spec. A person's request looks again, and so does
@@ -53,6 +86,7 @@ export const isVerified = (
   spec.verify === undefined ||
   (request.trigger.kind !== "syncNow" &&
     before?.commit.sha === sha &&
+    before.isRecalled !== true &&
     (isFromMirror(route) || before.unasked === undefined) &&
     before.generation === (metadata.generation ?? 0))
 
@@ -131,6 +165,17 @@ export const appliedWhole = (
   return (leaves || waits) && isWhole(repository, status) ? status?.lastSyncedCommit : undefined
 }
 
+/** What a restarted controller may take for the commit that the cluster has: no other was tried since. */
+export const recallable = (
+  repository: GitRepository,
+  status: RepositoryStatus | undefined,
+): string | undefined =>
+  !repository.spec.dryRun &&
+  isWhole(repository, status) &&
+  status?.lastAttemptedCommit === status?.lastSyncedCommit
+    ? status?.lastSyncedCommit
+    : undefined
+
 /** What is asked of those that a repository depends on. A commit that was worked on once has been let in. */
 export const wantedOf = (
   { before, repository, request }: Journey,
@@ -144,6 +189,16 @@ export const wantedOf = (
     isApplied: isWorkedOn || isApplied(repository, status, commit),
     isOld: isLast && request.trigger.kind === "drift",
   }
+}
+
+/** A commit that a sync is about to work on: from now on it is what the cluster has, in part at least. */
+export const begun = (journey: Journey, commit: Commit): Worked => {
+  const { before, repository, rollback } = journey
+  const isKeptUp = before !== undefined && unaskedIn(journey) !== undefined
+  const { rollback: _, ...kept } = isKeptUp ? before : {}
+  const generation = repository.metadata.generation ?? 0
+  const pin = rollback === undefined ? {} : { rollback }
+  return { ...kept, commit, generation, clean: false, ...pin }
 }
 
 export const timedOut = (repository: GitRepository): SyncTimeout =>

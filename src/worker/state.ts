@@ -81,8 +81,13 @@ const troubleOf = (error: SyncError): Trouble | undefined =>
       }
 
 /** What may pass by itself; `undefined`: nothing failed, or waiting does not help. */
-const troubleIn = (outcome: Result.Result<SyncOutcome, SyncError>): Trouble | undefined => {
+const troubleIn = ({
+  outcome,
+  trigger,
+}: WorkerEvent & { type: "finished" }): Trouble | undefined => {
   if (Result.isFailure(outcome)) return troubleOf(outcome.failure)
+  const { unasked } = outcome.success
+  if (unasked !== undefined && !LOOKS.has(trigger)) return troubleOf(unasked)
   return outcome.success.failures.some(({ disposition }) => disposition !== "stall")
     ? { delay: linearDelay, atLeast: 0 }
     : undefined
@@ -95,13 +100,13 @@ const sawNothing = ({ trigger, outcome }: WorkerEvent & { type: "finished" }): b
   outcome.success.result === "nothing"
 
 /** Whatever it did, the question that Git did not answer is still to be asked. */
-const isUnasked = ({ outcome }: WorkerEvent & { type: "finished" }): boolean =>
-  Result.isSuccess(outcome) && outcome.success.unasked !== undefined
+const isUnasked = ({ outcome, trigger }: WorkerEvent & { type: "finished" }): boolean =>
+  LOOKS.has(trigger) && Result.isSuccess(outcome) && outcome.success.unasked !== undefined
 
 const finished = (state: WorkerState, event: WorkerEvent & { type: "finished" }): Step => {
   const { trigger, now, random } = event
   if (state.phase === "suspended") return { state, action: "rest" }
-  const trouble = troubleIn(event.outcome)
+  const trouble = troubleIn(event)
   const isOpen = isUnasked(event) || (trouble === undefined && sawNothing(event))
   if (isOpen && state.phase === "retrying")
     return { state, action: "rest", retryIn: Math.max(state.retryAt - now, 0) }

@@ -227,7 +227,10 @@ describe("the dependencies of a controller", () => {
           woken,
           add: (name, spec = {}, generation = 1) => {
             specs.set(name, spec)
-            d.register(made(name, generation), () => void woken.push(name))
+            d.register(
+              made(name, generation),
+              (asksGit) => void woken.push(asksGit ? `${name} asks` : name),
+            )
           },
           ask: (name, over = {}) => {
             const wanted = { sha: SHA, isApplied: false, isOld: false, ...over }
@@ -289,9 +292,9 @@ describe("the dependencies of a controller", () => {
       expect(woken).toEqual(["base"])
       expect(d.isNeeded("apps/base")).toBe(true)
       expect(ask("app")).toContain("base has not applied aaaaaaa yet")
-      expect(woken).toEqual(["base", "base"])
+      expect(woken).toEqual(["base", "base asks"])
       d.told("apps/base", { ...READY, lastSyncedCommit: SHA })
-      expect(woken).toEqual(["base", "base", "app"])
+      expect(woken).toEqual(["base", "base asks", "app"])
     }))
 
   it("wake who waits for a commit that its dependency jumped over", () =>
@@ -304,7 +307,7 @@ describe("the dependencies of a controller", () => {
       d.told("apps/base", { ...READY, lastSyncedCommit: OLD, phase: "Synced" })
       expect(woken).toEqual([])
       d.told("apps/base", { ...READY, lastSyncedCommit: "c".repeat(40) })
-      expect(woken).toEqual(["app"])
+      expect(woken).toEqual(["app asks"])
     }))
 
   it("tell every member of a circle, also who was applied before, and let all go when it is cut", () =>

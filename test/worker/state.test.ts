@@ -164,6 +164,10 @@ describe("while Git cannot be asked", () => {
     assert.deepStrictEqual(finish(IDLE, UNASKED, "drift"), { state: IDLE, action: "rest" })
   })
 
+  it("who was to ask it is tried again as if it had failed, whatever it kept up", () => {
+    assert.deepStrictEqual(finish(IDLE, UNASKED, "startup"), finish(IDLE, GIT_DOWN, "startup"))
+  })
+
   it("what fails meanwhile does not bring the server a question earlier", () => {
     const away = finish(IDLE, Result.fail(gitError(90_000)), "poll").state
     const next = finish(away, API_DOWN, "drift", 1000)

@@ -1,0 +1,158 @@
+/** Which commit a sync works on: the newest, trusted and let in; or the one known before, which is kept up meanwhile. */
+import { Cause, Effect, Result } from "effect"
+import { Cache, type Worked } from "../cache/Cache.ts"
+import { Dependencies } from "../cache/Dependencies.ts"
+import type { GitError, RenderError, SyncError } from "../domain/errors.ts"
+import { type GitRepository, keyOf } from "../domain/repository.ts"
+import type { Rollback } from "../domain/rollback.ts"
+import type { Commit, GitSource } from "../domain/source.ts"
+import type { RepositoryStatus } from "../domain/status.ts"
+import { Git } from "../git/Git.ts"
+import type { Rendered } from "../render/Render.ts"
+import { type Found, findCommit, inRollback, pinOf } from "./Commits.ts"
+import { Credentials } from "./Credentials.ts"
+import {
+  isForeseen,
+  isOvertaken,
+  isVerified,
+  type Journey,
+  keptInstead,
+  recallable,
+  timedOut,
+  unaskedIn,
+  wantedOf,
+} from "./journey.ts"
+import { isFromMirror } from "./route.ts"
+import { makeWaiting } from "./Waiting.ts"
+
+/** The journey as it goes on; `instead`: why it is not what was asked for. */
+export interface Chosen {
+  readonly journey: Journey
+  readonly commit: Commit
+  readonly instead?: SyncError
+}
+
+type RenderCommit = (
+  journey: Journey,
+  commit: Commit,
+) => Effect.Effect<Rendered, GitError | RenderError>
+
+export const makeCourse = Effect.fnUntraced(function* (renderCommit: RenderCommit) {
+  const git = yield* Git
+  const cache = yield* Cache
+  const dependencies = yield* Dependencies
+  const credentials = yield* Credentials
+  const declareWaiting = yield* makeWaiting
+
+  /** The cache knows more than the spec's snapshot: it has what was written since. */
+  const statusOf = (repository: GitRepository): Effect.Effect<RepositoryStatus | undefined> =>
+    Effect.map(cache.states.get(keyOf(repository)), (status) => status ?? repository.status)
+
+  /** A commit that waits leaves the one before it as it was found, whatever was asked for since. */
+  const find = (journey: Journey, asked: Rollback | undefined): Effect.Effect<Found, GitError> => {
+    const { before, source } = journey
+    if (before === undefined || !isForeseen(journey)) return findCommit(git, journey, asked)
+    const { commit, rollback } = before
+    return Effect.succeed(
+      rollback === undefined
+        ? { commit, source }
+        : { commit, rollback, source: pinOf(source, rollback) },
+    )
+  }
+
+  /** Who may push is not yet who is trusted. */
+  const verify = Effect.fn("Sync.verify")(function* (journey: Journey, { sha }: Commit) {
+    if (isVerified(journey, sha)) return
+    const trusted = yield* credentials.trusted(journey.repository)
+    yield* Effect.mapError(git.verify(journey.source, sha, trusted), inRollback(journey))
+  })
+
+  const edit = ({ key }: Journey, change: (row: Worked) => Worked): Effect.Effect<void> =>
+    Effect.flatMap(cache.commits.get(key), (row) =>
+      row === undefined ? Effect.void : cache.commits.set(key, change(row)),
+    )
+
+  /** Also where the time of the sync ran out: the retry asks the server, not the mirror. */
+  const markUnasked = (journey: Journey, cause: Cause.Cause<SyncError>): Effect.Effect<void> => {
+    const error = Cause.findErrorOption(cause)
+    const unasked = error._tag === "Some" ? error.value : timedOut(journey.repository)
+    return edit(journey, (row) => ({ ...row, unasked }))
+  }
+
+  const markAnswered = (journey: Journey): Effect.Effect<void> =>
+    isFromMirror(journey.route)
+      ? Effect.void
+      : edit(journey, ({ unasked: _, ...answered }) => answered)
+
+  const markWaiting = (journey: Journey, waits: SyncError): Effect.Effect<void> =>
+    edit(journey, (row) =>
+      row.generation === journey.repository.metadata.generation
+        ? { ...row, waits, clean: false }
+        : row,
+    )
+
+  /** Each new commit, and each new spec, waits until what it depends on is ready. */
+  const gate = Effect.fnUntraced(function* (journey: Journey, commit: Commit) {
+    if (isOvertaken(journey)) return
+    const { repository, request } = journey
+    const wanted = wantedOf(journey, yield* statusOf(repository), commit)
+    const answer = dependencies.check(repository, wanted)
+    if (Result.isSuccess(answer)) return yield* edit(journey, ({ waits: _, ...letIn }) => letIn)
+    const isNewest = request.trigger.kind !== "drift" && unaskedIn(journey) === undefined
+    if (isNewest && !repository.spec.dryRun) {
+      yield* markWaiting(journey, answer.failure)
+      yield* declareWaiting(journey, yield* renderCommit(journey, commit))
+    }
+    return yield* Effect.fail(answer.failure)
+  })
+
+  const choice = Effect.fnUntraced(function* (begun: Journey, asked: Rollback | undefined) {
+    const { commit, ...found } = yield* find(begun, asked)
+    const journey: Journey = { ...begun, ...found }
+    yield* verify(journey, commit)
+    return { journey, commit } satisfies Chosen
+  })
+
+  const newest = Effect.fnUntraced(function* (begun: Journey, asked: Rollback | undefined) {
+    const chosen = yield* Effect.onError(choice(begun, asked), (cause) => markUnasked(begun, cause))
+    yield* markAnswered(begun)
+    yield* gate(chosen.journey, chosen.commit)
+    return chosen
+  })
+
+  const choose = Effect.fnUntraced(function* (
+    begun: Journey,
+    asked: Rollback | undefined,
+  ): Effect.fn.Return<Chosen, SyncError> {
+    const wanted = yield* Effect.result(newest(begun, asked))
+    if (Result.isSuccess(wanted)) return wanted.success
+    const { failure: instead } = wanted
+    const kept = keptInstead(begun, yield* cache.commits.get(begun.key))
+    if (kept === undefined) return yield* Effect.fail(instead)
+    return { ...(yield* Effect.mapError(choice(kept, asked), () => instead)), instead }
+  })
+
+  const known = (source: GitSource): Effect.Effect<Commit | undefined> =>
+    Effect.orElseSucceed(git.head(source), () => undefined)
+
+  /** What the process before applied whole, where the mirror outlived it and has nothing newer. */
+  const recall = Effect.fnUntraced(function* (
+    repository: GitRepository,
+    source: GitSource,
+    asked: Rollback | undefined,
+  ): Effect.fn.Return<Worked | undefined> {
+    const sha = recallable(repository, yield* statusOf(repository))
+    if (sha === undefined) return undefined
+    const head = yield* known(source)
+    const rollback = asked !== undefined && asked.from === head?.sha ? asked : undefined
+    const commit = rollback === undefined ? head : yield* known(pinOf(source, rollback))
+    if (commit?.sha !== sha) return undefined
+    const generation = repository.metadata.generation ?? 0
+    const pin = rollback === undefined ? {} : { rollback }
+    const row: Worked = { commit, generation, clean: false, isRecalled: true, ...pin }
+    yield* cache.commits.set(keyOf(repository), row)
+    return row
+  })
+
+  return { choose, recall, statusOf }
+})
