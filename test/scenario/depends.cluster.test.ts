@@ -84,6 +84,14 @@ describe("a repository that depends on others", () => {
     await requestSync(here, "top")
     const held = await waits("top", "bottom is not ready (RenderFailed)")
     assert.strictEqual(held.lastSyncedCommit, app.commit)
+    await here.api.delete(configMapKey(here.namespace, "top"))
+    const healed = await here.api.waitFor(
+      configMapKey(here.namespace, "top"),
+      (l) => l !== undefined,
+    )
+    assert.strictEqual(healed.data.value, "x")
+    const told = await statusOf(here, "top", "tells the heal", (s) => s.history?.[0]?.healed === 1)
+    assert.strictEqual(ready(told)?.reason, "DependencyNotReady")
     const mended = await base.made.commit({ "b.yaml": null })
     await requestSync(here, "bottom")
     await synced(here, "bottom", mended)

@@ -34,6 +34,42 @@ describe("while the Git server does not answer", () => {
     assert.equal(imageOf(await one.live()), "app:2")
   })
 
+  it("a controller that starts then heals as the commit synced last says, from its mirror", async () => {
+    const one = await Drifting.deployment(here, "started", { interval: "2s" })
+    await here.controller.kill()
+    one.repo.fail(status(503))
+    await here.api.delete(one.key)
+    await here.controller.start()
+    await one.waitFor("is there again", (live) => live !== undefined)
+    await one.status("is GitFailed", isGitFailed)
+    await one.setImage("app:9")
+    await one.waitFor("is as Git said", (live) => imageOf(live) === "app:1")
+    const told = await one.status("tells the heals", (s) => s.history?.[1]?.healed === 1)
+    assert.isTrue(isGitFailed(told), JSON.stringify(told.conditions))
+    assert.equal(conditionOf(told, "Reconciling")?.status, "True")
+    one.repo.recover()
+    one.commit = await one.repo.commit({ "app.yaml": deployment(one.name, { image: "app:2" }) })
+    await one.synced()
+    assert.equal(imageOf(await one.live()), "app:2")
+  })
+
+  it("what was deleted on purpose is left by a controller that starts, also after a sync that failed", async () => {
+    const one = await Drifting.deployment(here, "purpose", {
+      interval: "2s",
+      healPolicy: "manual",
+    })
+    one.repo.fail(status(503))
+    await one.status("is GitFailed", isGitFailed)
+    await here.controller.kill()
+    await here.api.delete(one.key)
+    one.repo.recover()
+    one.commit = await one.repo.commit({ "README.md": "nothing of the cluster" })
+    await here.controller.start()
+    const told = await one.synced()
+    assert.deepInclude(told.drift[0], { type: "deleted", action: "left" })
+    assert.isUndefined(await one.live())
+  })
+
   it("drift of before is healed once its grace period ends", async () => {
     const spec = { interval: "2s", healGracePeriod: "6s" }
     const one = await Drifting.deployment(here, "patient", spec)
