@@ -31,8 +31,8 @@ export class Claims extends Context.Service<
     readonly drop: (key: string) => void
     /** What a sync found in Git, before it writes anything. Who waited for what is not wanted any longer is woken. */
     readonly declare: (owner: Owner, said: Declared) => void
-    /** Of what it wants, what its account may not write; who has that object is not kept from deleting it. */
-    readonly refused: (key: string, objects: ReadonlySet<ObjectKey>) => void
+    /** Of what it wants, what a sync that started then had no right to write; who has that object may delete it. */
+    readonly refused: (key: string, objects: ReadonlySet<ObjectKey>, startedAt: number) => void
     /** A sync that started then has ended, well or not. */
     readonly checked: (key: string, startedAt: number) => void
     /** It wants an object that another GitRepository has. */
@@ -63,7 +63,9 @@ const blank = (repository: GitRepository): Claimant => ({
   namespace: repository.spec.targetNamespace ?? repository.metadata.namespace,
   answers: true,
   wants: seed(repository),
+  idle: new Set(),
   refused: new Set(),
+  tried: Number.NEGATIVE_INFINITY,
   isWhole: false,
   since: Number.POSITIVE_INFINITY,
   checked: Number.NEGATIVE_INFINITY,
@@ -94,10 +96,9 @@ const make = () => {
     const old = rows.get(key)
     const { spec, metadata } = repository
     const known = old?.uid === metadata.uid ? old : undefined
-    const { wants, refused, isWhole, since, checked, waits } = known ?? blank(repository)
     const answers = !spec.suspend && !spec.dryRun
-    const said = { wants, refused, isWhole, since, checked, waits }
-    rows.set(key, { ...blank(repository), ...said, answers })
+    const { uid, url, namespace } = blank(repository)
+    rows.set(key, { ...(known ?? blank(repository)), uid, url, namespace, answers })
     wakes.set(key, wakeUp)
     tell()
   }
@@ -146,7 +147,7 @@ const make = () => {
     retire,
     drop,
     declare,
-    refused: (key, refused) => edit(key, (row) => ({ ...row, refused })),
+    refused: (key, refused, tried) => edit(key, (row) => ({ ...row, refused, tried })),
     checked: (key, startedAt) =>
       edit(key, (row) => ({ ...row, checked: Math.max(row.checked, startedAt) })),
     waitFor,

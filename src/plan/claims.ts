@@ -33,8 +33,12 @@ export interface Claimant {
   /** Has a worker that answers when it is asked. */
   readonly answers: boolean
   readonly wants: ReadonlySet<ObjectKey>
-  /** Of them, what its account had no right to write when it last tried: wishes that hinder nobody. */
+  /** Of them, what its Git itself keeps it from applying. */
+  readonly idle: ReadonlySet<ObjectKey>
+  /** Of them, what its account had no right to write when it last tried. */
   readonly refused: ReadonlySet<ObjectKey>
+  /** Start of the sync that found that; milliseconds of the process. */
+  readonly tried: number
   /** Every document rendered: what is not in `wants` is not wanted. */
   readonly isWhole: boolean
   /** Start of the sync that first left out what it had wanted before; milliseconds of the process. */
@@ -56,9 +60,13 @@ export const standOf = (all: Claimants, owner: Owner, key: ObjectKey): Stand => 
   return row.isWhole ? "released" : "unknown"
 }
 
+/** Wishes that nothing comes of hinder nobody. */
+const claims = ({ wants, idle, refused }: Claimant, key: ObjectKey): boolean =>
+  wants.has(key) && !idle.has(key) && !refused.has(key)
+
 export const wantedByOther = (all: Claimants, me: string, key: ObjectKey): string | undefined => {
   for (const [name, row] of all) {
-    if (name !== me && row.wants.has(key) && !row.refused.has(key)) return name
+    if (name !== me && claims(row, key)) return name
   }
   return undefined
 }
@@ -86,6 +94,10 @@ const isNear = (row: Claimant, namespaces: ReadonlySet<string>): boolean =>
   namespaces.has(row.namespace) ||
   [...row.wants].some((key) => namespaces.has(namespaceOf(key)))
 
+/** When it looked into Git for these. Somebody may have granted a right since: only a later try tells that it lacks it. */
+const lookedAt = (row: Claimant, keys: ReadonlyArray<ObjectKey>): number =>
+  keys.some((key) => row.refused.has(key)) ? Math.min(row.tried, row.checked) : row.checked
+
 /** So long at most does one GitRepository keep another from deleting by not answering; then what is known counts. */
 export const PATIENCE = 10 * 60_000
 
@@ -105,7 +117,7 @@ export const unasked = (
   return [...all].flatMap(([name, row]) =>
     name !== me &&
     row.answers &&
-    row.checked < mine.since &&
+    lookedAt(row, keys) < mine.since &&
     (row.url === mine.url || isNear(row, namespaces))
       ? [name]
       : [],
@@ -125,6 +137,8 @@ export const freed = (all: Claimants, name: string): ReadonlyArray<string> =>
 
 export interface Declared {
   readonly wants: ReadonlySet<ObjectKey>
+  /** Of them, what is opted out, defined twice, or of no kind that is served. */
+  readonly idle?: ReadonlySet<ObjectKey>
   readonly isWhole: boolean
   readonly startedAt: number
   /** Nobody looked into Git for this, only at what was known of it before. */
@@ -134,14 +148,16 @@ export interface Declared {
 /** A render that failed in part takes nothing back: what was wanted before may be in the part that failed. */
 export const declared = (
   row: Claimant,
-  { wants, isWhole, startedAt, isFromMirror = false }: Declared,
+  { wants, idle = new Set(), isWhole, startedAt, isFromMirror = false }: Declared,
 ): Claimant => {
   const all = isWhole ? wants : new Set([...row.wants, ...wants])
+  const kept = isWhole ? [] : [...row.idle].filter((key) => !wants.has(key))
   const isFirst = !row.isWhole && isWhole
   const leaves = isFirst || [...row.wants].some((key) => !all.has(key))
   return {
     ...row,
     wants: all,
+    idle: new Set([...kept, ...idle]),
     isWhole,
     since: leaves ? startedAt : row.since,
     checked: isFromMirror ? row.checked : Math.max(row.checked, startedAt),

@@ -2,7 +2,7 @@
 import { type Change, type ChangeSet, isAsGitSays } from "../domain/change.ts"
 import { formatGroupKind, formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
 import type { Delegated } from "../domain/status.ts"
-import { decide } from "./decide.ts"
+import { decide, optOut } from "./decide.ts"
 import { claimedTwice } from "./failures.ts"
 import { NO_PRUNE, type PruneSet, postponed, pruneSet, unanswered } from "./inventory.ts"
 import type { LiveObject } from "./live.ts"
@@ -85,6 +85,15 @@ export const claimedKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey
   const own = [...wants].filter(([, [want]]) => want?.lent !== true).map(([key]) => key)
   const left = delegations.map(({ ref }) => formatRef(ref))
   return new Set([...own, ...left, ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
+}
+
+/** Of them, what comes to nothing whatever the cluster says: opted out, defined twice, or of no kind that is served. */
+export const idleKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey> => {
+  const isIdle = ([want, ...twice]: ReadonlyArray<Want>): boolean =>
+    want === undefined || twice.length > 0 || optOut(want, undefined) !== undefined
+  const own = [...placed.wants].flatMap(([key, same]) => (isIdle(same) ? [] : [key]))
+  const may = new Set([...own, ...placed.delegations.map(({ ref }) => formatRef(ref))])
+  return new Set([...claimedKeys(placed, rules)].filter((key) => !may.has(key)))
 }
 
 /** A Rollout that has pod templates from here stays, also where Git does not have it any more. */

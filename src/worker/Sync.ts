@@ -15,7 +15,7 @@ import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { refusedIn } from "../plan/claims.ts"
 import { memoryAfter } from "../plan/evidence.ts"
-import { appliedAfter, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
+import { appliedAfter, idleKeys, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { inRollback } from "./Commits.ts"
@@ -83,11 +83,12 @@ const make = (identityRules: IdentityRules) =>
     const planCommit = Effect.fn("Sync.plan")(function* (journey: Journey, seen: Seen) {
       const { key, startedAt, repository } = journey
       const { input, placed } = seen
+      const { rules, complete: isWhole } = input
       const plan = makePlan(input, placed)
       if (repository.spec.dryRun) return plan
-      const said = { wants: plan.claimed, isWhole: input.complete, startedAt }
+      const said = { wants: plan.claimed, idle: idleKeys(placed, rules), isWhole, startedAt }
       if (!isForeseen(journey))
-        claims.declare(input.rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
+        claims.declare(rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
       if (plan.leaving.length === 0) return plan
       const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
       return isKnown ? makePlan(input, placed) : withoutPrune(plan)
@@ -97,7 +98,7 @@ const make = (identityRules: IdentityRules) =>
       Effect.map(course.statusOf(repository), (status) => status?.inventoryKinds ?? [])
 
     const applyPlan = Effect.fn("Sync.apply")(function* (journey: Journey, plan: Plan) {
-      const { repository, identity, key } = journey
+      const { repository, identity, key, startedAt } = journey
       const result = yield* applier.run({
         caller: identity,
         repository: key,
@@ -105,7 +106,7 @@ const make = (identityRules: IdentityRules) =>
         inventoryKinds: yield* trackedKinds(journey),
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
-      claims.refused(key, refusedIn(result.changes))
+      claims.refused(key, refusedIn(result.changes), startedAt)
       yield* cache.applied.set(key, appliedAfter(plan, result.changes))
       const now = yield* Clock.currentTimeMillis
       yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))

@@ -3,7 +3,7 @@ import { Clock, Effect } from "effect"
 import { Claims } from "../cache/Claims.ts"
 import { Kube } from "../kube/Kube.ts"
 import { placeAll } from "../plan/placement.ts"
-import { claimedKeys } from "../plan/plan.ts"
+import { claimedKeys, idleKeys } from "../plan/plan.ts"
 import type { Rendered } from "../render/Render.ts"
 import { HashKey } from "./HashKey.ts"
 import { type Journey, memoryFrom, rulesOf } from "./journey.ts"
@@ -32,6 +32,7 @@ export const makeWaiting = Effect.gen(function* () {
       ...said,
       isFromMirror: isFromMirror(route),
       wants: claimedKeys(placed, rules),
+      idle: idleKeys(placed, rules),
     })
   })
 })

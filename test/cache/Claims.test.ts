@@ -45,6 +45,22 @@ describe("the claims table", () => {
       assert.strictEqual(claims.others("apps/a").wantedBy(X), "apps/b")
     }))
 
+  test("asks anew who had no right to write it, and ends when a later try tells", (claims) =>
+    Effect.gen(function* () {
+      for (const name of ["a", "b"]) register(claims, name, [])
+      say(claims, "b", [X], 1)
+      claims.refused("apps/b", new Set([X]), 1)
+      say(claims, "a", [], 2)
+      const asking = yield* Effect.forkChild(claims.ask("apps/a", [X], "5 seconds"))
+      say(claims, "b", [X], 3)
+      yield* TestClock.adjust("1 second")
+      assert.isUndefined(asking.pollUnsafe())
+      claims.refused("apps/b", new Set(), 3)
+      yield* TestClock.adjust(0)
+      assert.isTrue(yield* Fiber.join(asking))
+      assert.strictEqual(claims.others("apps/a").wantedBy(X), "apps/b")
+    }))
+
   test("takes a sync that failed for an answer, and nobody waits longer than the bound", (claims) =>
     Effect.gen(function* () {
       for (const name of ["a", "b"]) register(claims, name, [])

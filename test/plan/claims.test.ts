@@ -22,7 +22,9 @@ const row = (name: string, fields: Partial<Claimant> = {}): Claimant => ({
   namespace: "shop",
   answers: true,
   wants: new Set(),
+  idle: new Set(),
   refused: new Set(),
+  tried: 0,
   isWhole: true,
   since: 0,
   checked: 0,
@@ -55,6 +57,13 @@ describe("what is known of an object's owner", () => {
     assert.isUndefined(wantedByOther(all, "team/b", X))
     assert.strictEqual(wantedByOther(all, "team/b", Y), "team/a")
   })
+
+  it("what its own Git keeps a claimant from applying keeps nothing from anybody", () => {
+    const all = table({ a: { wants: new Set([X, Y]), idle: new Set([X]) }, b: {} })
+    assert.isUndefined(wantedByOther(all, "team/b", X))
+    assert.strictEqual(wantedByOther(all, "team/b", Y), "team/a")
+    assert.strictEqual(standOf(all, A, X), "wanted", "what it has is not free for others")
+  })
 })
 
 describe("who is asked before a delete", () => {
@@ -77,6 +86,21 @@ describe("who is asked before a delete", () => {
       "one of the same URL, wherever it is",
       { b: { checked: 9, namespace: "x", url: "https://git.example/a" } },
       ["team/b"],
+    ],
+    [
+      "one that had no right to write it, until it tried since",
+      { b: { checked: 11, tried: 9, wants: new Set([X]), refused: new Set([X]) } },
+      ["team/b"],
+    ],
+    [
+      "not one that tried since and still has no right",
+      { b: { checked: 11, tried: 10, wants: new Set([X]), refused: new Set([X]) } },
+      [],
+    ],
+    [
+      "not one that had no right to write something else",
+      { b: { checked: 11, tried: 9, wants: new Set([Y]), refused: new Set([Y]) } },
+      [],
     ],
     ["not one that is suspended or stopped", { b: { checked: 9, answers: false } }, []],
   ] as const)("%s", (_, others, asked) => {
@@ -126,6 +150,23 @@ describe("what a sync says", () => {
     const after = declared(before, { wants: new Set([Y]), isWhole: false, startedAt: 5 })
     assert.deepStrictEqual([...after.wants], [X, Y])
     assert.isFalse(after.isWhole)
+  })
+})
+
+describe("what comes to nothing", () => {
+  const idle = (row: Claimant) => [...row.idle]
+  const said = { wants: new Set([X, Y]), startedAt: 5 }
+
+  it("is what the last render says, where every document rendered", () => {
+    const first = declared(row("a"), { ...said, idle: new Set([X]), isWhole: true })
+    assert.deepStrictEqual(idle(first), [X])
+    assert.deepStrictEqual(idle(declared(first, { ...said, isWhole: true })), [])
+  })
+
+  it("is kept where its document failed, and forgotten where it did not", () => {
+    const first = declared(row("a"), { ...said, idle: new Set([X, Y]), isWhole: true })
+    const later = declared(first, { wants: new Set([Y]), isWhole: false, startedAt: 6 })
+    assert.deepStrictEqual(idle(later), [X])
   })
 })
 

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Action } from "../../src/domain/change.ts"
 import { formatRef } from "../../src/domain/object.ts"
+import { placeAll } from "../../src/plan/placement.ts"
 import {
   appliedAfter,
   describePlan,
+  idleKeys,
   makePlan,
   type Plan,
   type PlanInput,
@@ -41,6 +43,24 @@ const check = (rows: ReadonlyArray<Row>): void => {
     it(title, () => assert.deepStrictEqual([...planLines(observed, wanted, more)], [...expected]))
   }
 }
+
+describe("what is wanted and comes to nothing", () => {
+  it.each([
+    ["nothing that is applied", [A, `ConfigMap shop/b ssa=IfNotPresent`], []],
+    [
+      "what Git opts out",
+      [A, "ConfigMap shop/b ssa=Ignore", "ConfigMap shop/c reconcile=disabled"],
+      ["b", "c"],
+    ],
+    ["what is defined twice", [A, "ConfigMap shop/b", "ConfigMap shop/b"], ["b"]],
+    ["what is of no served kind", [A, "Widget shop/b"], ["b"]],
+  ] as const)("is %s", (_, wanted, idle) => {
+    const all = input(wanted.map((text) => desired(text)))
+    const keys = [...idleKeys(placeAll(all), all.rules)]
+    const names = keys.map((key) => key.split("/").at(-1))
+    assert.deepStrictEqual([...new Set(names)], [...idle])
+  })
+})
 
 describe("one desired object", () => {
   check([
