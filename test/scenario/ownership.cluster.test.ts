@@ -89,6 +89,23 @@ describe("an object that two GitRepositories have in Git", () => {
   })
 })
 
+describe("an object that another GitRepository has in Git and does not apply", () => {
+  const IGNORED = "  annotations: {kustomize.toolkit.fluxcd.io/ssa: Ignore}\n"
+  it.each<[string, (name: string) => Record<string, string>]>([
+    ["opted-out", (x) => ({ "x.yaml": configMap(x, "b", IGNORED) })],
+    ["twice", (x) => ({ "x.yaml": configMap(x, "b"), "again.yaml": configMap(x, "b") })],
+  ])("goes when its owner drops it: %s", async (tag, files) => {
+    explainFailure(here)
+    const { a, b } = await pair(tag)
+    await b.commit(files(`${tag}-x`))
+    await requestSync(here, `${tag}-b`)
+    const inA = await a.commit({ "x.yaml": null })
+    await requestSync(here, `${tag}-a`)
+    await here.api.waitForGone(configMapKey(here.namespace, `${tag}-x`))
+    await synced(here, `${tag}-a`, inA)
+  })
+})
+
 describe("an object that moves to another GitRepository", () => {
   it("is never deleted where the new one has it in Git before the old one drops it, unseen by either", async (context) => {
     explainFailure(here)
