@@ -65,7 +65,7 @@ describe("while the Git server does not answer", () => {
     one.repo.recover()
     one.commit = await one.repo.commit({ "README.md": "nothing of the cluster" })
     await here.controller.start()
-    const told = await one.synced()
+    const told = await one.status("goes on", (s) => s.lastSyncedCommit === one.commit)
     assert.deepInclude(told.drift[0], { type: "deleted", action: "left" })
     assert.isUndefined(await one.live())
   })
