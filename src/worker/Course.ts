@@ -1,6 +1,7 @@
 /** Which commit a sync works on: the newest, trusted and let in; or the one known before, which is kept up meanwhile. */
 import { Cause, Effect, Result } from "effect"
 import { Cache, type Worked } from "../cache/Cache.ts"
+import type { Claims } from "../cache/Claims.ts"
 import { Dependencies } from "../cache/Dependencies.ts"
 import type { GitError, RenderError, SyncError } from "../domain/errors.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
@@ -8,9 +9,11 @@ import type { Rollback } from "../domain/rollback.ts"
 import type { Commit, GitSource } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
 import { Git } from "../git/Git.ts"
+import type { Kube } from "../kube/Kube.ts"
 import type { Rendered } from "../render/Render.ts"
 import { type Found, findCommit, inRollback, pinOf } from "./Commits.ts"
 import { Credentials } from "./Credentials.ts"
+import type { HashKey } from "./HashKey.ts"
 import {
   isForeseen,
   isOvertaken,
@@ -37,15 +40,32 @@ type RenderCommit = (
   commit: Commit,
 ) => Effect.Effect<Rendered, GitError | RenderError>
 
-export const makeCourse = Effect.fnUntraced(function* (renderCommit: RenderCommit) {
+export interface Course {
+  readonly choose: (begun: Journey, asked: Rollback | undefined) => Effect.Effect<Chosen, SyncError>
+  /** What the process before applied whole, where the mirror outlived it and has nothing newer. */
+  readonly recall: (
+    repository: GitRepository,
+    source: GitSource,
+    asked: Rollback | undefined,
+  ) => Effect.Effect<Worked | undefined>
+  /** The cache knows more than the spec's snapshot: it has what was written since. */
+  readonly statusOf: (repository: GitRepository) => Effect.Effect<RepositoryStatus | undefined>
+}
+
+export const makeCourse: (
+  renderCommit: RenderCommit,
+) => Effect.Effect<
+  Course,
+  never,
+  Cache | Claims | Credentials | Dependencies | Git | HashKey | Kube
+> = Effect.fnUntraced(function* (renderCommit) {
   const git = yield* Git
   const cache = yield* Cache
   const dependencies = yield* Dependencies
   const credentials = yield* Credentials
   const declareWaiting = yield* makeWaiting
 
-  /** The cache knows more than the spec's snapshot: it has what was written since. */
-  const statusOf = (repository: GitRepository): Effect.Effect<RepositoryStatus | undefined> =>
+  const statusOf: Course["statusOf"] = (repository) =>
     Effect.map(cache.states.get(keyOf(repository)), (status) => status ?? repository.status)
 
   /** A commit that waits leaves the one before it as it was found, whatever was asked for since. */
@@ -120,10 +140,7 @@ export const makeCourse = Effect.fnUntraced(function* (renderCommit: RenderCommi
     return chosen
   })
 
-  const choose = Effect.fnUntraced(function* (
-    begun: Journey,
-    asked: Rollback | undefined,
-  ): Effect.fn.Return<Chosen, SyncError> {
+  const choose: Course["choose"] = Effect.fnUntraced(function* (begun, asked) {
     const wanted = yield* Effect.result(newest(begun, asked))
     if (Result.isSuccess(wanted)) return wanted.success
     const { failure: instead } = wanted
@@ -135,12 +152,7 @@ export const makeCourse = Effect.fnUntraced(function* (renderCommit: RenderCommi
   const known = (source: GitSource): Effect.Effect<Commit | undefined> =>
     Effect.orElseSucceed(git.head(source), () => undefined)
 
-  /** What the process before applied whole, where the mirror outlived it and has nothing newer. */
-  const recall = Effect.fnUntraced(function* (
-    repository: GitRepository,
-    source: GitSource,
-    asked: Rollback | undefined,
-  ): Effect.fn.Return<Worked | undefined> {
+  const recall: Course["recall"] = Effect.fnUntraced(function* (repository, source, asked) {
     const sha = recallable(repository, yield* statusOf(repository))
     if (sha === undefined) return undefined
     const head = yield* known(source)
