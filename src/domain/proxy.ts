@@ -28,7 +28,7 @@ const variable = (variables: Variables, name: string): readonly [string, string]
   return undefined
 }
 
-const SCHEME = /^(https?|socks[45]?[ah]?):$/u
+const SCHEME = /^(https?|socks5h?):$/u
 
 const decoded = (text: string): string => {
   try {
@@ -42,7 +42,7 @@ const decoded = (text: string): string => {
 export const parseProxy = (name: string, value: string): Result.Result<WebProxy, NoProxyUrl> => {
   const url = URL.parse(/^[a-z0-9+.-]+:\/\//iu.test(value) ? value : `http://${value}`)
   if (url === null || !SCHEME.test(url.protocol) || url.hostname === "") {
-    const fix = `set ${name} to http://host:port, or remove it, and restart the controller`
+    const fix = `set ${name} to http://host:port, or remove it, and start anew`
     return Result.fail({ reason: `${name} is no proxy's URL`, fix })
   }
   const { username, password, host, hostname, protocol } = url
@@ -123,6 +123,10 @@ const isDirect = ({ hostname, port, protocol }: URL, variables: Variables): bool
   const entries = list.toLowerCase().split(/[\s,]+/u)
   return entries.some((entry) => isNamed(entry, host, port === "" ? (PORTS[protocol] ?? "") : port))
 }
+
+/** For undici, which knows one kind of SOCKS, in which the proxy resolves names. */
+export const undiciUrl = ({ url }: WebProxy): string =>
+  Redacted.value(url).href.replace(/^socks5h:/u, "socks5:")
 
 /** `undefined`: the URL is asked without one. */
 export const proxyFor = (

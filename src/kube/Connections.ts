@@ -3,7 +3,7 @@ import type { Readable } from "node:stream"
 import { Effect, Redacted, type Scope } from "effect"
 import { type Dispatcher, Pool, ProxyAgent } from "undici"
 import type { KubeError } from "../domain/errors.ts"
-import type { WebProxy } from "../domain/proxy.ts"
+import { undiciUrl, type WebProxy } from "../domain/proxy.ts"
 import type { Identity, Source, Tls } from "./credential.ts"
 import type { Caller } from "./Kube.ts"
 import type { Asked } from "./status.ts"
@@ -56,8 +56,8 @@ const openPool = (
   const tls = { timeout: 10_000, ...rest, ...(key && { key: Redacted.value(key) }) }
   const limits = { allowH2: false, headersTimeout: 0, bodyTimeout: 0, keepAliveTimeout: 30_000 }
   if (proxy === undefined) return new Pool(origin, { ...limits, connect: tls })
-  const { href } = Redacted.value(proxy.url)
-  return new ProxyAgent({ ...limits, uri: href, requestTls: tls, proxyTls: { timeout: 10_000 } })
+  const uri = undiciUrl(proxy)
+  return new ProxyAgent({ ...limits, uri, requestTls: tls, proxyTls: { timeout: 10_000 } })
 }
 
 /** The pool of the TLS settings in force; those of former ones end with their last request, or with the scope. */

@@ -10,13 +10,16 @@ import { type Credential, FRESH, type Identity, type Source, type Tls } from "./
 import { oneLine } from "./status.ts"
 import { credentialsError } from "./unanswered.ts"
 
-const unusable = (path: string, reason: string): ConfigError =>
+const NAMES_ALL =
+  "give a kubeconfig (KUBECONFIG, --kubeconfig) whose context names a cluster and a user"
+
+const unusable = (path: string, reason: string, fix = NAMES_ALL): ConfigError =>
   new ConfigError({
     code: "NOPEA-C031",
     operation: "read kubeconfig",
     subject: path,
     reason: oneLine(reason, 300),
-    fix: "give a kubeconfig (KUBECONFIG, --kubeconfig) whose context names a cluster and a user",
+    fix,
     disposition: "stall",
   })
 
@@ -193,7 +196,8 @@ export const openKubeconfig = (
         "the kubeconfig switches TLS verification off: anybody between may read the token",
       )
     const proxy = proxyOf(cluster, variables)
-    if (Result.isFailure(proxy)) return yield* unusable(path, proxy.failure.reason)
+    if (Result.isFailure(proxy))
+      return yield* unusable(path, proxy.failure.reason, proxy.failure.fix)
     return {
       server: cluster.server.replace(/\/+$/u, ""),
       ...(proxy.success && { proxy: proxy.success }),

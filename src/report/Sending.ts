@@ -5,9 +5,9 @@
  */
 import { lookup } from "node:dns"
 import { BlockList, isIP, type LookupFunction } from "node:net"
-import { Clock, Data, Duration, Effect, Redacted } from "effect"
+import { Clock, Data, Duration, Effect } from "effect"
 import { Client, type Dispatcher, ProxyAgent } from "undici"
-import { proxyFor, type Variables, type WebProxy } from "../domain/proxy.ts"
+import { proxyFor, undiciUrl, type Variables, type WebProxy } from "../domain/proxy.ts"
 import { currentTrace } from "../domain/Tracing.ts"
 import { traceHeaders } from "../domain/trace.ts"
 import { retryAfterOf } from "../kube/response.ts"
@@ -136,7 +136,7 @@ const dispatcherFor = (
   proxy === undefined
     ? new Client(origin, { allowH2: false, connect: { timeout, lookup: guarded(resolve) } })
     : new ProxyAgent({
-        uri: Redacted.value(proxy.url).href,
+        uri: undiciUrl(proxy),
         allowH2: false,
         proxyTls: { timeout },
         requestTls: { timeout },

@@ -1,7 +1,7 @@
 import { Redacted, Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { proxyFor, type Variables } from "../../src/domain/proxy.ts"
+import { proxyFor, undiciUrl, type Variables } from "../../src/domain/proxy.ts"
 
 const found = (url: string, variables: Variables) => proxyFor(new URL(url), variables)
 const hrefOf = (url: string, variables: Variables): string | undefined => {
@@ -83,14 +83,28 @@ describe("a URL's proxy", () => {
     expect(proxy?.secrets).toEqual(expect.arrayContaining(["s3c%20ret", "s3c ret", basic]))
   })
 
-  it.each(["http://", "ftp://proxy:1", "http://u:s3cret@", "http://a b", "%%", "://s3cret"])(
-    "that is none (%j) is told by its variable, and not repeated",
-    (value) => {
-      const wrong = Result.getFailure(found("https://git.example/a", { https_proxy: value }))
-      expect(JSON.stringify(wrong)).toContain("https_proxy is no proxy's URL")
-      expect(JSON.stringify(wrong)).not.toContain("s3cret")
-    },
-  )
+  it.each([
+    "http://",
+    "ftp://proxy:1",
+    "socks4://proxy:1",
+    "http://u:s3cret@",
+    "http://a b",
+    "%%",
+    "://s3cret",
+  ])("that is none (%j) is told by its variable, and not repeated", (value) => {
+    const wrong = Result.getFailure(found("https://git.example/a", { https_proxy: value }))
+    expect(JSON.stringify(wrong)).toContain("https_proxy is no proxy's URL")
+    expect(JSON.stringify(wrong)).not.toContain("s3cret")
+  })
+
+  it.each([
+    ["socks5h://u:p@proxy.example:1080", "socks5://u:p@proxy.example:1080"],
+    ["socks5://proxy.example:1080", "socks5://proxy.example:1080"],
+    ["proxy.example:3128", "http://proxy.example:3128/"],
+  ])("%s is %s for undici", (value, url) => {
+    const proxy = Result.getOrThrow(found("https://git.example/a", { HTTPS_PROXY: value }))
+    expect(proxy && undiciUrl(proxy)).toBe(url)
+  })
 
   it("is found or not, whatever the variables hold", () => {
     fc.assert(

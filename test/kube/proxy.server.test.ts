@@ -126,6 +126,7 @@ describe("an API server behind a proxy", () => {
       const { ask } = yield* world
       const error = yield* Effect.flip(ask({ "proxy-url": "ftp://ann:s3cret@proxy" }, {}))
       expect(error).toMatchObject({ code: "NOPEA-C031", reason: "proxy-url is no proxy's URL" })
+      expect(error).toMatchObject({ fix: expect.stringContaining("set proxy-url to http://") })
     }).pipe(Effect.scoped),
   )
 })

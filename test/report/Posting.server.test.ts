@@ -1,6 +1,12 @@
 // What a receiver sees of a notification, and what becomes of each answer, over real connections.
+import { execFile } from "node:child_process"
 import { lookup } from "node:dns"
-import { isIP } from "node:net"
+import { mkdtemp, rm } from "node:fs/promises"
+import { createServer } from "node:https"
+import { type AddressInfo, isIP } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { promisify } from "node:util"
 import { it } from "@effect/vitest"
 import { Effect, Fiber, Redacted, Result } from "effect"
 import { TestClock } from "effect/testing"
@@ -9,6 +15,7 @@ import type { Variables } from "../../src/domain/proxy.ts"
 import { follow } from "../../src/domain/Tracing.ts"
 import type { Undelivered } from "../../src/report/notification.ts"
 import { post, postingBy } from "../../src/report/Posting.ts"
+import { createAuthority, issueCertificate } from "../cluster/certificates.ts"
 import { startConnectProxy } from "../gitserver/ConnectProxy.ts"
 import { recorded } from "../layers/Spans.ts"
 import { type Answer, receiver } from "./Receiver.ts"
@@ -264,6 +271,49 @@ describe("behind a proxy", () => {
       const refused = yield* by(variables, new URL("http://169.254.169.254/"))
       expect(Result.isFailure(refused) && refused.failure.code).toBe("NOPEA-D024")
       expect(log).toEqual([])
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("an authority of one's own", () => {
+  const script = `
+    import { Effect } from "effect"
+    import { post } from ${JSON.stringify(new URL("../../src/report/Posting.ts", import.meta.url).href)}
+    const told = await Effect.runPromise(Effect.result(post({ url: new URL(process.argv[1]) }, "{}")))
+    console.log(told._tag === "Success" ? "delivered" : told.failure.reason)
+  `
+  it.live("is trusted where NODE_EXTRA_CA_CERTS names it, and else not", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.promise(() => mkdtemp(join(tmpdir(), "nopea-post-"))),
+        (path) => Effect.promise(() => rm(path, { recursive: true })),
+      )
+      const authority = yield* Effect.promise(() => createAuthority(folder, "nopea-test-post-ca"))
+      const pair = yield* Effect.promise(() =>
+        issueCertificate(folder, {
+          file: "chat",
+          commonName: "chat",
+          names: ["DNS:localhost"],
+          usage: "serverAuth",
+        }),
+      )
+      const server = createServer({ cert: pair.cert, key: pair.key }, (_, response) => {
+        response.writeHead(204).end()
+      })
+      yield* Effect.acquireRelease(
+        Effect.promise(() => new Promise<void>((done) => server.listen(0, () => done()))),
+        () => Effect.sync(() => server.closeAllConnections() ?? server.close()),
+      )
+      const url = `https://localhost:${(server.address() as AddressInfo).port}/`
+      const posted = (env: NodeJS.ProcessEnv) =>
+        Effect.promise(async () => {
+          const args = ["--input-type=module-typescript", "-e", script, url]
+          const { stdout } = await promisify(execFile)(process.execPath, args, { env })
+          return stdout.trim()
+        })
+      const own = { NODE_EXTRA_CA_CERTS: authority.certFile }
+      expect(yield* posted(own)).toBe("delivered")
+      expect(yield* posted({})).toMatch(/did not answer: (UNABLE|SELF_SIGNED)/u)
     }).pipe(Effect.scoped),
   )
 })
