@@ -23,12 +23,17 @@ const CONDITIONS = ["Ready", "Drifted", "Healthy", "Reconciling", "Stalled"] as 
 export type ConditionType = (typeof CONDITIONS)[number]
 
 const ConditionEntry = Schema.Struct({
-  type: Schema.Literals(CONDITIONS),
-  status: Schema.Literals(["True", "False", "Unknown"]),
+  type: Schema.Literals(CONDITIONS).annotate({ description: "What it is about." }),
+  status: Schema.Literals(["True", "False", "Unknown"]).annotate({
+    description: "Whether it is so.",
+  }),
   reason: Text.annotate({ description: "One word for machines, such as `Succeeded`." }),
   message: Text.annotate({ description: "A sentence for people." }),
-  lastTransitionTime: Text.annotate({ format: "date-time" }),
-  observedGeneration: optionalKey(Int),
+  lastTransitionTime: Text.annotate({
+    description: "When the status of the condition changed last.",
+    format: "date-time",
+  }),
+  observedGeneration: number("The generation of the spec that it is about."),
 })
 export interface Condition extends Schema.Schema.Type<typeof ConditionEntry> {}
 
@@ -36,7 +41,7 @@ const CommitEntry = Schema.Struct({
   sha: Text.annotate({ description: "Full id." }),
   message: Text.annotate({ description: "First line of the commit message." }),
   author: Text.annotate({ description: "E-mail address of the author." }),
-  time: Text.annotate({ format: "date-time" }),
+  time: Text.annotate({ description: "When it was committed.", format: "date-time" }),
 })
 
 const DriftEntry = Schema.Struct({
@@ -83,9 +88,12 @@ const DelegatedEntry = Schema.Struct({
 export interface Delegated extends Schema.Schema.Type<typeof DelegatedEntry> {}
 
 const PlanEntry = Schema.Struct({
-  object: Text,
-  action: Text,
-  paths: optionalKey(Schema.Array(Text)),
+  object: Text.annotate({ description: "group/Kind/namespace/name" }),
+  action: Text.annotate({
+    description:
+      "What would be done: `created`, `configured`, `healed`, `deleted`; or why nothing would be: `skipped`, `held`, `failed`, `waiting`.",
+  }),
+  paths: list("Not filled yet.", Text),
 })
 
 const RollbackEntry = Schema.Struct({
@@ -97,14 +105,14 @@ const HistoryEntry = Schema.Struct({
   commit: text("Full id; absent where Git could not be asked."),
   rolledBackFrom: text("The commit that Git had, where it was rolled back."),
   trigger: Text.annotate({ description: "Why the sync ran." }),
-  phase: Phase,
-  startedAt: Text.annotate({ format: "date-time" }),
+  phase: Phase.annotate({ description: "What it came to." }),
+  startedAt: Text.annotate({ description: "When it began.", format: "date-time" }),
   duration: Text.annotate({ description: "Such as 0.21s." }),
-  created: Int,
-  configured: Int,
-  pruned: Int,
-  healed: Int,
-  failed: Int,
+  created: Int.annotate({ description: "Objects that were created." }),
+  configured: Int.annotate({ description: "Objects that were changed." }),
+  pruned: Int.annotate({ description: "Objects that were deleted." }),
+  healed: Int.annotate({ description: "Objects that were put back." }),
+  failed: Int.annotate({ description: "Objects and files that failed." }),
   syncId: Text.annotate({ description: "Also in logs and events." }),
 })
 export interface HistoryEntry extends Schema.Schema.Type<typeof HistoryEntry> {}
