@@ -92,7 +92,12 @@ const crd = Command.make("crd", {}, () =>
 /** `tree` is asked for late: it has this command in it. */
 const completion = (tree: () => Command.Command.Any) =>
   Command.make("completion", { shell: Argument.Literals("shell", ["bash", "zsh", "fish"]) }, (to) =>
-    Console.log(Completions.generate("nopea", to.shell, Completions.fromCommand(tree()))),
+    Console.log(
+      Completions.generate("nopea", to.shell, Completions.fromCommand(tree())).replace(
+        /nopea --completions /gu,
+        "nopea completion ",
+      ),
+    ),
   ).pipe(
     Command.withDescription(
       "Print the completion script of a shell: source <(nopea completion bash)",

@@ -33,7 +33,10 @@ const get = (run: Run) =>
   Command.make(
     "get",
     {
-      names: Argument.String("name").pipe(Argument.variadic()),
+      names: Argument.String("name").pipe(
+        Argument.withDescription("names of GitRepositories; default: all of the namespace"),
+        Argument.variadic(),
+      ),
       ...ACCESS,
       all: ALL,
       output: outputOf("wide", "yaml", "json", "name"),
@@ -118,6 +121,11 @@ const rollback = (run: Run) =>
       ),
   ).pipe(
     Command.withDescription("Go back to an earlier commit, until Git has another than the present"),
+    Command.withExamples([
+      { command: "nopea rollback shop -n shop", description: "to the commit before" },
+      { command: "nopea rollback shop --to 3e2d1cc", description: "to one of nopea history shop" },
+      { command: "nopea rollback shop --clear", description: "forget it, and follow Git again" },
+    ]),
   )
 
 const events = (run: Run) =>
@@ -131,6 +139,7 @@ const events = (run: Run) =>
         Flag.withDefault(false),
       ),
       all: ALL,
+      output: outputOf("yaml", "json"),
       watch: Flag.Boolean("watch").pipe(
         Flag.withAlias("w"),
         Flag.withDescription("go on telling until Ctrl-C"),
@@ -175,6 +184,11 @@ const diff = (connect: Connect, tools: Tools) =>
       ),
   ).pipe(
     Command.withDescription("Compare the cluster with Git or a folder by server-side dry runs"),
+    Command.withExamples([
+      { command: "nopea diff shop -n shop", description: "with what its Git says now" },
+      { command: "nopea diff shop ./deploy", description: "with a folder, by the rules of shop" },
+      { command: "nopea diff ./deploy -n shop", description: "with a folder of nobody" },
+    ]),
   )
 
 const version = (connect: Connect) =>
@@ -190,15 +204,29 @@ const version = (connect: Connect) =>
         Flag.withDescription("where the controller runs"),
         Flag.withDefault("nopea-system"),
       ),
+      output: outputOf("yaml", "json"),
     },
-    (options) =>
+    ({ output, ...options }) =>
       Effect.gen(function* () {
-        yield* Console.log(`client      ${VERSION}`)
-        if (options.client) return
-        const here = yield* reach(connect, options)
-        const { clusterVersions } = yield* Effect.promise(() => import("./Version.ts"))
-        const lines = yield* clusterVersions(here, options.controllerNamespace)
-        yield* Console.log(lines.join("\n"))
+        const { clusterVersions, versionsText } = yield* Effect.promise(
+          () => import("./Version.ts"),
+        )
+        const ours = { client: VERSION }
+        const print = (versions: Readonly<Record<string, string>>) =>
+          output === "text"
+            ? Effect.succeed(versionsText(versions))
+            : Effect.flatMap(reading, ({ written }) => written(output, versions))
+        if (options.client) return yield* Console.log(yield* print(ours))
+        const here = reach(connect, options)
+        const theirs = Effect.flatMap(here, (at) =>
+          clusterVersions(at, options.controllerNamespace),
+        ).pipe(
+          // Of a cluster that cannot be reached, its own version is the answer all the same.
+          Effect.tapError(() =>
+            output === "text" ? Console.log(versionsText(ours)) : Effect.void,
+          ),
+        )
+        yield* Console.log(yield* print({ ...ours, ...(yield* theirs) }))
       }).pipe(Effect.scoped, Effect.mapError(failed)),
   ).pipe(Command.withDescription("Print the versions of this program and of what the cluster has"))
 

@@ -6,6 +6,7 @@ import {
   type DesiredObject,
   formatRef,
   type JsonObject,
+  type KubeObject,
   type ObjectRef,
   parseGroupKind,
   stringify,
@@ -31,11 +32,19 @@ import {
   withMarksOf,
 } from "./comparable.ts"
 import { objectText } from "./lists.ts"
-import { notesOf } from "./notes.ts"
+import {
+  type Finding,
+  failure,
+  listedIn,
+  notesOf,
+  refusal,
+  renderFailure,
+  summary,
+} from "./notes.ts"
 import { type Told, toldOf } from "./told.ts"
 import { unified } from "./unified.ts"
 import { textOf, type View } from "./view.ts"
-import { plain, plural } from "./words.ts"
+import { plain } from "./words.ts"
 import { yamlOf } from "./yaml.ts"
 
 export interface Wanted {
@@ -54,14 +63,6 @@ export interface Compared {
   readonly messages: ReadonlyArray<string>
   readonly differs: boolean
   readonly failed: boolean
-}
-
-type Verdict = "unchanged" | "created" | "changed" | "deleted" | "failed"
-
-interface Finding {
-  readonly verdict: Verdict
-  readonly text: string
-  readonly message?: string
 }
 
 /** Requests at a time. */
@@ -91,20 +92,6 @@ const showing = (
   return { verdict, text: verdict === "unchanged" ? "" : [...head, hunks].join("\n") }
 }
 
-const failure = (place: string, code: string, reason: string, fix: string): Finding => ({
-  verdict: "failed",
-  text: "",
-  message: `error: ${code} ${plain(place)}: ${plain(reason)}\n  fix: ${plain(fix)}`,
-})
-
-const refusal = (ref: ObjectRef, { code, reason, fix }: KubeError): Finding =>
-  failure(objectText(formatRef(ref)), code, reason, fix)
-
-const renderFailure = ({ code, file, line, object, reason, fix }: Failure): Finding => {
-  const place = [object, file, line === undefined ? undefined : `line ${line}`]
-  return failure(place.filter((part) => part !== undefined).join(", "), code, reason, fix)
-}
-
 interface Ground {
   /** Only these fields, of an object that is not the repository's. */
   readonly lent?: DesiredObject | undefined
@@ -115,6 +102,8 @@ interface Ground {
   readonly origin: string
   /** Of the GitRepository; absent for a folder of nobody. */
   readonly owner?: View
+  /** Resources that may be listed in `namespace` only. */
+  readonly partly: Set<string>
 }
 
 const absent = (error: KubeError) =>
@@ -161,12 +150,30 @@ const compareOne = (ground: Ground, desired: DesiredObject): Effect.Effect<Findi
     ),
   )
 
+/** In all namespaces; who may not list those looks in the one that the repository applies to. */
+const listOwned = (
+  { here, namespace, partly }: Ground,
+  type: ResourceType,
+  labelSelector: string,
+): Effect.Effect<ReadonlyArray<KubeObject>, KubeError> =>
+  here.kube.list(CALLER, type, { labelSelector }).pipe(
+    Effect.catchIf(
+      ({ status }) => status === 403 && type.namespaced,
+      () => {
+        partly.add(type.resource)
+        return here.kube.list(CALLER, type, { labelSelector, namespace })
+      },
+    ),
+    Effect.map(({ items }) => items),
+  )
+
 /** Objects of the repository that its Git does not have any more. */
 const leaving = (
-  { here, discovery, namespace, origin }: Ground,
+  ground: Ground,
   owner: View,
   objects: ReadonlyArray<DesiredObject>,
 ): Effect.Effect<ReadonlyArray<Finding>, KubeError> => {
+  const { discovery, namespace, origin } = ground
   const wanted = new Set(
     objects.map(({ ref }) => {
       const isNamespaced = discovery.find(ref)?.namespaced !== false
@@ -180,7 +187,7 @@ const leaving = (
   return Effect.forEach(
     types,
     (type) =>
-      Effect.map(here.kube.list(CALLER, type, { labelSelector }), ({ items }) =>
+      Effect.map(listOwned(ground, type, labelSelector), (items) =>
         items
           .map((item) => ({ item, ref: refOf(type, item) }))
           .filter(({ item, ref }) => !wanted.has(formatRef(ref)) && !item.metadata.ownerReferences)
@@ -188,14 +195,6 @@ const leaving = (
       ),
     { concurrency: PARALLEL },
   ).pipe(Effect.map((found) => found.flat()))
-}
-
-const summary = (findings: ReadonlyArray<Finding>): string => {
-  const count = (verdict: Verdict) => findings.filter((one) => one.verdict === verdict).length
-  const told = (["created", "changed", "deleted", "failed", "unchanged"] as const)
-    .filter((verdict) => count(verdict) > 0)
-    .map((verdict) => `${count(verdict)} ${verdict}`)
-  return `${plural(findings.length, "object")}${told.length > 0 ? `: ${told.join(", ")}` : ""}`
 }
 
 /** `owner`: the GitRepository whose rules count, and whose objects may leave. */
@@ -218,6 +217,7 @@ export const compare = (
       namespace,
       ignore: (owner?.spec["ignore"] ?? []) as ReadonlyArray<IgnoreRule>,
       origin: wanted.origin,
+      partly: new Set(),
       ...(owner === undefined ? {} : { owner }),
     }
     const found = yield* Effect.forEach(
@@ -233,7 +233,13 @@ export const compare = (
     const messages = [...findings.flatMap(({ message }) => message ?? []), ...problems]
     return {
       text: findings.flatMap(({ text }) => (text === "" ? [] : [text])).join("\n"),
-      messages: [...messages, summary(findings), ...delegatedNotes(changes), ...notesOf(owner)],
+      messages: [
+        ...messages,
+        summary(findings),
+        ...listedIn(ground),
+        ...delegatedNotes(changes),
+        ...notesOf(owner),
+      ],
       differs: findings.some(({ verdict }) => verdict !== "unchanged"),
       failed: messages.length > 0,
     }

@@ -5,6 +5,7 @@ import type { KubeObject } from "../domain/object.ts"
 import type { Listed, ListOptions } from "../kube/Kube.ts"
 import { CALLER, type Here, now, paintFor, repository } from "./Cluster.ts"
 import { eventLine, eventsText, happeningOf, inTime, selectorOf } from "./happenings.ts"
+import { unmanaged, written } from "./Reading.ts"
 import { EXIT, type Told, toldOf } from "./told.ts"
 
 const EVENTS = {
@@ -22,6 +23,7 @@ export interface EventsOptions {
   readonly every: boolean
   readonly all: boolean
   readonly watch: boolean
+  readonly output: "text" | "yaml" | "json"
 }
 
 /** Those that were told are remembered, so many of them. */
@@ -35,10 +37,12 @@ const selection = (here: Here, { name, all }: EventsOptions): ListOptions => ({
   ...(all ? {} : { namespace: here.namespace }),
 })
 
-const wrong = ({ name, every, all }: EventsOptions): Told | undefined => {
+const wrong = ({ name, every, all, watch, output }: EventsOptions): Told | undefined => {
   const usage = (message: string, fix: string): Told => ({ message, fix, exit: EXIT.usage })
   if (name === "" && !every && !all)
     return usage("whose events?", "name a GitRepository, or give --all (of the namespace) or -A")
+  if (watch && output !== "text")
+    return usage("--watch and --output do not go together", "leave one of them out")
   return name !== "" && (every || all)
     ? usage("a name, --all and -A do not go together", "give one of them")
     : undefined
@@ -92,6 +96,12 @@ export const events = (here: Here, options: EventsOptions): Effect.Effect<string
     const chosen = selection(here, options)
     const listed = yield* Effect.mapError(here.kube.list(CALLER, EVENTS, chosen), toldOf)
     if (options.watch) return yield* Effect.mapError(follow(here, chosen, listed), toldOf)
+    if (options.output !== "text")
+      return yield* written(options.output, {
+        apiVersion: "v1",
+        kind: "List",
+        items: listed.items.map(unmanaged),
+      })
     if (listed.items.length === 0) return "No events: the API server keeps them for an hour."
     return eventsText(listed.items.map(happeningOf), yield* now)
   })

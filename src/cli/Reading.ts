@@ -10,7 +10,7 @@ import type { View } from "./view.ts"
 export type Output = "text" | "wide" | "yaml" | "json" | "name"
 
 /** What a machine reads: the value as it is. */
-const written = (output: "yaml" | "json", value: unknown): Effect.Effect<string> =>
+export const written = (output: "yaml" | "json", value: unknown): Effect.Effect<string> =>
   output === "json"
     ? Effect.succeed(JSON.stringify(value, null, 2))
     : Effect.map(
@@ -19,10 +19,12 @@ const written = (output: "yaml" | "json", value: unknown): Effect.Effect<string>
       )
 
 /** As kubectl: who owns which field is left out. */
-const shown = ({ object }: View): KubeObject => {
+export const unmanaged = (object: KubeObject): KubeObject => {
   const { managedFields: _, ...metadata } = object.metadata
   return { ...object, metadata }
 }
+
+const shown = ({ object }: View): KubeObject => unmanaged(object)
 
 const nameOf = ({ name }: View): string => `gitrepository.nopea.false.systems/${name}`
 

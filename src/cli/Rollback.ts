@@ -34,12 +34,15 @@ type Wanted = Rollback | undefined
 const confirmed = (question: string): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const lines = createInterface({ input: process.stdin, output: process.stderr })
-    lines.once("close", () => resume(Effect.succeed(false)))
+    lines.once("close", () => {
+      process.stderr.write("\n")
+      resume(Effect.succeed(false))
+    })
     lines.question(question, (answer) => {
       resume(Effect.succeed(/^y(es)?$/iu.test(answer.trim())))
-      lines.close()
+      lines.removeAllListeners("close").close()
     })
-    return Effect.sync(() => lines.close())
+    return Effect.sync(() => lines.removeAllListeners("close").close())
   })
 
 const agree = (text: string, { yes }: RollbackOptions): Effect.Effect<void, Told> =>

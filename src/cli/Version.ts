@@ -53,11 +53,14 @@ const orWhy = (
     ({ status, reason }) => Effect.succeed(status === 404 ? absent : `cannot be read: ${reason}`),
   )
 
-/** The lines after the client's own. */
+/** Versions by what has them. */
+export type Versions = Readonly<Record<string, string>>
+
+/** What stands beside the client's own. */
 export const clusterVersions = (
   here: Here,
   controllerNamespace: string,
-): Effect.Effect<ReadonlyArray<string>, Told> =>
+): Effect.Effect<Versions, Told> =>
   Effect.gen(function* () {
     const ours = crd()
     const name = { namespace: "", name: `${PLURAL}.${GROUP}` }
@@ -66,9 +69,15 @@ export const clusterVersions = (
       .pipe(Effect.map((live) => definitionText(schemaPaths(ours), schemaPaths(live))))
     const place = { namespace: controllerNamespace, name: "nopea" }
     const controller = here.kube.get(CALLER, DEPLOYMENTS, place).pipe(Effect.map(controllerText))
-    const found = yield* Effect.all([
-      orWhy(definition, "not installed (nopea crd | kubectl apply --server-side -f -)"),
-      orWhy(controller, `no Deployment ${controllerNamespace}/nopea`),
-    ]).pipe(Effect.mapError(toldOf))
-    return [`definition  ${found[0]}`, `controller  ${found[1]}`, `cluster     ${here.server}`]
+    return yield* Effect.all({
+      definition: orWhy(definition, "not installed (nopea crd | kubectl apply --server-side -f -)"),
+      controller: orWhy(controller, `no Deployment ${controllerNamespace}/nopea`),
+      cluster: Effect.succeed(here.server),
+    }).pipe(Effect.mapError(toldOf))
   })
+
+/** One line for each. */
+export const versionsText = (versions: Versions): string =>
+  Object.entries(versions)
+    .map(([what, version]) => `${what.padEnd(11)} ${version}`)
+    .join("\n")

@@ -142,6 +142,7 @@ export const rollbackText = (view: View): string | undefined => {
   const [from, to] = [short(rollback.from), short(rollback.to)]
   if (view.status.rollback !== undefined)
     return `from ${from} to ${to}; the next commit other than ${from} is followed again`
+  if (view.status.lastAttemptedCommit === rollback.to) return `to ${to}, while Git has ${from}`
   const isWaiting = isSuspended(view) || conditionOf(view.status, "Ready")?.status !== "True"
   return isWaiting && view.status.lastAttemptedCommit === rollback.from
     ? `asked for, from ${from} to ${to}`

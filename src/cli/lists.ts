@@ -98,7 +98,7 @@ const resultOf = (entry: HistoryEntry): string => {
 export const historyText = (rows: ReadonlyArray<HistoryEntry>, { now, wide }: Listing): string => {
   const row = (entry: HistoryEntry): ReadonlyArray<string> => [
     since(entry.startedAt, now),
-    short(entry.commit),
+    wide ? (entry.commit ?? "-") : short(entry.commit),
     entry.trigger,
     entry.phase,
     entry.duration,

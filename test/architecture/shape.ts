@@ -11,7 +11,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   "": 540,
   apply: 960,
   cache: 650,
-  cli: 3200,
+  cli: 3300,
   controller: 2050,
   domain: 1850,
   events: 1000,

@@ -89,6 +89,42 @@ describe("nopea diff", () => {
   })
 })
 
+describe("nopea diff of somebody with rights in one namespace", () => {
+  it("finds what left Git there, and says that it looked nowhere else", async () => {
+    explainFailure(here)
+    const repo = await here.git.createRepo("tenant")
+    const files = { "a.yaml": configMap("tenant-a", "1"), "b.yaml": configMap("tenant-b", "1") }
+    const commit = await repo.commit(files)
+    await here.api.apply(gitRepository(here, "tenant", repo.url, credentials))
+    await synced(here, "tenant", commit)
+    await repo.commit({ "b.yaml": null })
+    const metadata = { name: "tenant", namespace: here.namespace }
+    const rbac = { apiVersion: "rbac.authorization.k8s.io/v1", metadata }
+    const verbs = ["get", "list", "patch"]
+    await here.api.apply({
+      ...rbac,
+      kind: "Role",
+      rules: [
+        { apiGroups: [""], resources: ["configmaps", "secrets"], verbs },
+        { apiGroups: ["nopea.false.systems"], resources: ["gitrepositories"], verbs },
+      ],
+    })
+    const apiGroup = "rbac.authorization.k8s.io"
+    await here.api.apply({
+      ...rbac,
+      kind: "RoleBinding",
+      subjects: [{ apiGroup, kind: "User", name: "nobody" }],
+      roleRef: { apiGroup, kind: "Role", name: "tenant" },
+    })
+    const args = ["diff", "tenant", "-n", here.namespace, "--context", "nobody"]
+    const { code, err } = await nopea(...args)
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: `2 objects: 1 deleted, 1 unchanged\nconfigmaps that left Git were looked for in namespace ${here.namespace} only: you may not list those of all\n`,
+    })
+  })
+})
+
 describe("nopea diff of an unsigned commit", () => {
   it("shows what it would change, and that spec.verify refuses it", async () => {
     explainFailure(here)
@@ -124,6 +160,9 @@ describe("nopea events", () => {
     })
     expect(table).toMatch(/^LAST SEEN +TYPE +REASON/)
     expect((await nopea("events", ...n)).code).toBe(2)
+    expect((await nopea("events", "told", "-w", "-o", "json", ...n)).code).toBe(2)
+    const list = JSON.parse((await nopea("events", "told", "-o", "json", ...n)).out)
+    expect(list).toMatchObject({ kind: "List", items: [{ kind: "Event" }] })
     expect((await nopea("events", "--all", ...n)).out).toContain(`${here.namespace}/told`)
 
     const watch = spawn(process.execPath, [program, "events", "told", "--watch", ...n], {

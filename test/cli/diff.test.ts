@@ -2,7 +2,7 @@ import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { comparable, placed, veiled, withMarksOf } from "../../src/cli/comparable.ts"
 import { eventLine, eventsText, happeningOf, inTime } from "../../src/cli/happenings.ts"
-import { notesOf } from "../../src/cli/notes.ts"
+import { listedIn, notesOf } from "../../src/cli/notes.ts"
 import { unified } from "../../src/cli/unified.ts"
 import { painted, unpainted } from "../../src/cli/words.ts"
 import type { DesiredObject, JsonObject } from "../../src/domain/object.ts"
@@ -147,6 +147,12 @@ describe("events", () => {
 })
 
 describe("below a diff", () => {
+  it("stands where objects that left Git were looked for, if not everywhere", () => {
+    expect(listedIn({ namespace: "shop", partly: new Set() })).toEqual([])
+    const partly = new Set(["configmaps", "services"])
+    expect(listedIn({ namespace: "shop", partly })[0]).toMatch(/^configmaps, services .* shop only/)
+  })
+
   const [a, b] = ["a".repeat(40), "b".repeat(40)]
   it.each<[string, Parameters<typeof notesOf>[0], ReadonlyArray<RegExp>]>([
     ["nothing of a folder of nobody", undefined, []],

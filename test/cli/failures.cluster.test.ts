@@ -125,6 +125,8 @@ describe.skipIf(Boolean(process.env["NOPEA_TEST_KUBECONFIG"]))("a cluster of its
     expect(absent.code).toBe(3)
     expect(absent.err).toContain(`error: NOPEA is not installed at ${server}`)
     expect((await runNopea(file, ["version"])).out).toContain("definition  not installed")
+    const versions = JSON.parse((await runNopea(file, ["version", "-o", "json"])).out)
+    expect(Object.keys(versions)).toEqual(["client", "definition", "controller", "cluster"])
 
     const text = await readFile(join(root, "deploy/crd/gitrepositories.yaml"), "utf8")
     const definition = load(text) as KubeObject

@@ -136,6 +136,11 @@ describe("a rollback is told", () => {
       view(["b", "b"], {}, { annotation, suspend: true }),
       "asked for, from bbbbbbb to aaaaaaa",
     ],
+    [
+      "as far as a definition without status.rollback lets one see",
+      view(["a", "a", "b"], {}, { annotation }),
+      "to aaaaaaa, while Git has bbbbbbb",
+    ],
     ["not at all", view(["b", "b"]), undefined],
     ["not where it is not understood", view(["b", "b"], {}, { annotation: "b..a" }), undefined],
   ])("%s", (_, seen, said) => expect(rollbackText(seen)).toBe(said))
