@@ -140,7 +140,7 @@ export const SETTINGS = {
   }),
   gitHostRate: setting({
     env: "NOPEA_GIT_HOST_RATE",
-    fallback: "10",
+    fallback: "20",
     description: "polls and first fetches that begin in a second, of one Git server",
     parse: count,
   }),

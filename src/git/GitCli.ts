@@ -28,7 +28,7 @@ export interface GitCliOptions {
   readonly mirrorMaxBytes: number
   /** One conversation with a server; default 2 minutes. */
   readonly fetchTimeout?: Duration.Input
-  /** Conversations that begin with one host in a second, in the long run; default 10. */
+  /** Conversations that begin with one host in a second, in the long run; default 20. */
   readonly hostRate?: number
   /** All blobs of one `read`; default 64 MiB. */
   readonly readMaxBytes?: number
@@ -145,7 +145,7 @@ const make = Effect.fnUntraced(function* (
   const env = localEnvironment(options.environment ?? process.env, places)
   yield* checkVersion(env)
   const mirrors = yield* makeMirrors(places.mirrors, options.mirrorIdle ?? "1 hour")
-  const { hostRate = 10 } = options
+  const { hostRate = 20 } = options
   const limits = {
     fetchTimeout,
     readTimeout: READ_TIMEOUT,
