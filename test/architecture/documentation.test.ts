@@ -136,6 +136,14 @@ describe("docs/reference.md", () => {
     expect([...new Set(words)].filter((word) => !told.has(word))).toEqual([])
   })
 
+  it("has every field manager that NOPEA writes as", () => {
+    const managers = src.flatMap(({ text: code }) =>
+      [...code.matchAll(/(?:MANAGER = |fieldManager: )"([\w-]+)"/gu)].map(([, name = ""]) => name),
+    )
+    expect(new Set(managers).size).toBeGreaterThan(2)
+    expect(managers.filter((name) => !told.has(name))).toEqual([])
+  })
+
   it("has every annotation and label that the code knows", () => {
     const flux = "kustomize.toolkit.fluxcd.io"
     const known = src
