@@ -87,12 +87,14 @@ export const claimedKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey
   return new Set([...own, ...left, ...unplaced.flatMap((c) => possibleKeys(c.ref, rules))])
 }
 
-/** Of them, what comes to nothing whatever the cluster says: opted out, defined twice, or of no kind that is served. */
+/**
+ * Of them, what comes to nothing whatever the cluster says: opted out, defined twice, delegated, or of no kind that is
+ * served. What is never written proves no right to it.
+ */
 export const idleKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey> => {
   const isIdle = ([want, ...twice]: ReadonlyArray<Want>): boolean =>
     want === undefined || twice.length > 0 || optOut(want, undefined) !== undefined
-  const own = [...placed.wants].flatMap(([key, same]) => (isIdle(same) ? [] : [key]))
-  const may = new Set([...own, ...placed.delegations.map(({ ref }) => formatRef(ref))])
+  const may = new Set([...placed.wants].flatMap(([key, same]) => (isIdle(same) ? [] : [key])))
   return new Set([...claimedKeys(placed, rules)].filter((key) => !may.has(key)))
 }
 

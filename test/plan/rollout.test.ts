@@ -11,10 +11,12 @@ import {
 } from "../../src/domain/object.ts"
 import { asGuest, asLent, giveBack, lentObject, otherGiver } from "../../src/plan/lent.ts"
 import type { LiveObject } from "../../src/plan/live.ts"
+import { placeAll } from "../../src/plan/placement.ts"
 import {
   appliedCountOf,
   delegatedAfter,
   describePlan,
+  idleKeys,
   makePlan,
   type Plan,
   type PlanInput,
@@ -291,6 +293,17 @@ describe("a plan with rolloutRef", () => {
       "delegated apps/Deployment/shop/api",
     )
   })
+  it("keeps no other's Deployment from being deleted: what is never written proves no right to it", () => {
+    const idle = (...all: ReadonlyArray<DesiredObject>) => {
+      const given = input(all, [], { rules: rules(ON) })
+      return [...idleKeys(placeAll(given), given.rules)]
+    }
+    assert.deepEqual(idle(deployment(), rollout(), config), ["apps/Deployment/shop/api"])
+    assert.sameMembers(idle(deployment(), deployment("shop/web"), config), [
+      "apps/Deployment/shop/api",
+      "apps/Deployment/shop/web",
+    ])
+  })
   it("leaves a Deployment that drifted alone, and tells nothing of it", () => {
     const drifted = live("Deployment shop/api ours unproven")
     assert.deepEqual(lines(planned([deployment(), rollout()], [drifted])), [
@@ -422,6 +435,66 @@ describe("a plan with rolloutRef", () => {
     const plan = planned([deployment()], [seen(meta([]), false)], ON, { barred })
     assert.deepEqual(lines(plan), ["delegated A065 Deployment shop/api", "failed Rollout shop/api"])
   })
+})
+
+const OBSERVED = [
+  oldDeployment,
+  live("Deployment shop/api ours unproven"),
+  live("Deployment shop/web ours", "v1:x"),
+  live("Rollout shop/api ours", "v1:x"),
+  live("Rollout shop/other ours", "v1:x"),
+  live("ConfigMap shop/gone ours", "v1:x"),
+]
+
+describe("whatever is in Git and in the cluster, a plan with rolloutRef", () => {
+  const law = (check: (plan: Plan, all: ReadonlyArray<DesiredObject>) => void) => () =>
+    fc.assert(
+      fc.property(
+        any,
+        fc.uniqueArray(fc.constantFrom(...OBSERVED), { selector: ({ ref }) => formatRef(ref) }),
+        fc.constantFrom(undefined, WAS, IN_GIT),
+        fc.constantFrom<Partial<Policy>>(ON, {}, { ...ON, healPolicy: "manual" }),
+        (all, objects, formerly, policy) => check(planned(all, objects, policy, { formerly }), all),
+      ),
+      { numRuns: 500 },
+    )
+  const pruned = (plan: Plan) => plan.prune.flat().map(({ ref }) => formatRef(ref))
+  it(
+    "deletes nothing that Git has, and no Rollout that has pod templates from here",
+    law((plan, all) => {
+      for (const { ref } of all) assert.notInclude(pruned(plan), formatRef(ref))
+      for (const one of [plan.delegated, plan.formerly])
+        if (one !== undefined) assert.notInclude(pruned(plan), one.rollout)
+    }),
+  )
+  it(
+    "deletes nothing while it cannot be told what is delegated",
+    law((plan) => {
+      const isOff = plan.rules.policy.rolloutRef === undefined
+      if (!isOff && plan.delegated === undefined) assert.deepEqual(pruned(plan), [])
+    }),
+  )
+  it(
+    "writes no Deployment while it is on, and what is not its own only by its uid",
+    law((plan) => {
+      for (const { ref, lent, guard } of plan.stages.flat()) {
+        if (plan.rules.policy.rolloutRef) assert.notStrictEqual(ref.kind, "Deployment")
+        if (lent) assert.strictEqual(guard.on, "object")
+      }
+    }),
+  )
+  it(
+    "says something of every object of Git, once",
+    law((plan, all) => {
+      const said = [...plan.stages.flat(), ...plan.settled].map(({ ref }) => formatRef(ref))
+      for (const { ref } of all)
+        assert.lengthOf(
+          said.filter((key) => key === formatRef(ref)),
+          1,
+          formatRef(ref),
+        )
+    }),
+  )
 })
 
 describe("what is counted and remembered", () => {

@@ -1,8 +1,12 @@
 // KULTA: a Deployment of Git goes into a Rollout, in Git or not, on and off, through kills and edits.
+import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { terminal } from "../cli/Terminal.ts"
 import type { Json } from "../cluster/Api.ts"
-import { markAudit } from "../cluster/connect.ts"
+import { cluster, markAudit } from "../cluster/connect.ts"
 import { askedSince, deployment, deploymentKey } from "./drifting.ts"
 import {
   CANARY,
@@ -28,6 +32,7 @@ import {
   world,
 } from "./world.ts"
 
+const run = promisify(execFile)
 const here = world()
 const APP_1 = "registry.example/app:1"
 const APP_2 = "registry.example/app:2"
@@ -382,6 +387,34 @@ describe("a Rollout that is not in Git", () => {
     assert.strictEqual(imageIn(await owner.live()), "own:1")
   })
 
+  it("fails alone where the account may not read it", async () => {
+    const group = { apiGroup: "rbac.authorization.k8s.io" }
+    const place = (kind: string, apiVersion: string) => ({
+      apiVersion,
+      kind,
+      metadata: { name: "limited", namespace: here.namespace },
+    })
+    await here.api.apply(place("ServiceAccount", "v1"))
+    const verbs = ["get", "list", "patch", "create"]
+    await here.api.apply({
+      ...place("Role", "rbac.authorization.k8s.io/v1"),
+      rules: [{ apiGroups: [""], resources: ["configmaps"], verbs }],
+    })
+    await here.api.apply({
+      ...place("RoleBinding", "rbac.authorization.k8s.io/v1"),
+      roleRef: { ...group, kind: "Role", name: "limited" },
+      subjects: [{ kind: "ServiceAccount", name: "limited", namespace: here.namespace }],
+    })
+    await createRollout(here, "denied")
+    const files = { "app.yaml": app("denied"), "c.yaml": configMap("denied", "x") }
+    const one = await given("denied", files, { serviceAccountName: "limited" })
+    const status = await one.failed("NOPEA-A002")
+    assert.lengthOf(status.failures, 1)
+    assert.strictEqual(status.failures[0].object, delegatedOf("denied").rollout)
+    assert.isDefined(await here.api.get(configMapKey(here.namespace, "denied")))
+    assert.strictEqual(imageIn(await one.live()), "registry.example/own:1")
+  })
+
   it("is the health that is awaited: of the Rollout, not of the Deployment", async () => {
     await createRollout(here, "well")
     await setStatus(here, "well", { phase: "Progressing", message: "step 1" })
@@ -521,6 +554,12 @@ describe("the command line", () => {
       out: "",
       err: `1 object: 1 unchanged\n${note}`,
     })
+    const page = readFileSync(join(import.meta.dirname, "../../docs/kulta.md"), "utf8")
+    const [, jsonpath = "", said = ""] = /-o jsonpath='(.*)'\n(.*)\n/u.exec(page) ?? []
+    const { kubeconfig, bin } = cluster()
+    const asked = ["get", "gitrepository", "told", ...n, "-o", `jsonpath=${jsonpath}`]
+    const { stdout } = await run(bin.kubectl, ["--kubeconfig", kubeconfig, ...asked])
+    assert.strictEqual(stdout, said.replaceAll("/shop/api", `/${here.namespace}/told`))
     await one.edit({ "app.yaml": app("told", "app:2") })
     const changed = await nopea("diff", "told", ...n)
     assert.strictEqual(changed.code, 1)
