@@ -134,6 +134,15 @@ export const missed = (view: View, { from, to }: Rollback): Told | undefined => 
       }
 }
 
+const OF_COMMIT = new Set(["RenderFailed", "ApplyFailed", "HealthCheckFailed"])
+
+/** Where to go back to from a commit that failed; `undefined`: it did not, or there is nothing. */
+export const wayBack = (view: View): string | undefined => {
+  const { status, reason = "" } = conditionOf(view.status, "Ready") ?? {}
+  const isFailed = status === "False" && OF_COMMIT.has(reason)
+  return isFailed ? Result.getOrUndefined(chosen(view, undefined))?.to : undefined
+}
+
 /** For `nopea status`. */
 export const rollbackText = (view: View): string | undefined => {
   const asked = askedOf(view)

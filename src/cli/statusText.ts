@@ -1,6 +1,6 @@
 /** `nopea status NAME`: what, why, and how to mend it, on one screen. */
 import type { Condition, DriftEntry, FailureEntry } from "../domain/status.ts"
-import { rollbackText } from "./goBack.ts"
+import { rollbackText, wayBack } from "./goBack.ts"
 import { countsOf, deedOf, fateOf, objectText, whoOf } from "./lists.ts"
 import {
   following,
@@ -119,6 +119,7 @@ const advice = (view: View): ReadonlyArray<readonly [string, string]> => {
   const { namespace, name, status } = view
   const target = `${name} -n ${namespace}`
   const held = heldPrune(view)
+  const back = wayBack(view)
   const codes = new Set((status.failures ?? []).map(({ code }) => code))
   return [
     ...(isSuspended(view)
@@ -127,6 +128,9 @@ const advice = (view: View): ReadonlyArray<readonly [string, string]> => {
     ...(held === undefined
       ? []
       : ([[`nopea approve-prune ${target}`, `lets ${short(held)} delete what left Git`]] as const)),
+    ...(back === undefined
+      ? []
+      : ([[`nopea rollback ${target}`, `goes back to ${short(back)}`]] as const)),
     ...(status.rollback === undefined
       ? []
       : ([

@@ -6,7 +6,7 @@ import { statusText } from "../../src/cli/statusText.ts"
 import { type View, viewOf } from "../../src/cli/view.ts"
 import { unpainted } from "../../src/cli/words.ts"
 import type { HistoryEntry } from "../../src/domain/status.ts"
-import { NOW, object, synced } from "./views.ts"
+import { failed, NOW, object, synced } from "./views.ts"
 
 const id = (letter: string): string => letter.repeat(40)
 
@@ -144,6 +144,18 @@ describe("a rollback is told", () => {
     ["not at all", view(["b", "b"]), undefined],
     ["not where it is not understood", view(["b", "b"], {}, { annotation: "b..a" }), undefined],
   ])("%s", (_, seen, said) => expect(rollbackText(seen)).toBe(said))
+
+  it("as the way out where a commit failed, and nowhere else", () => {
+    const text = (seen: View) => statusText(seen, { now: NOW, paint: unpainted })
+    const advice = /nopea rollback api -n shop {3,}goes back to 3e2d1cc/
+    expect(text(viewOf(object("api", failed)))).toMatch(advice)
+    const [ready] = failed.conditions
+    for (const reason of ["GitFailed", "PruneHeld", "DependencyNotReady", "ConfigInvalid"])
+      expect(
+        text(viewOf(object("api", { ...failed, conditions: [{ ...ready, reason }] }))),
+      ).not.toMatch(advice)
+    expect(text(viewOf(object("api", synced)))).not.toContain("rollback")
+  })
 
   it("by status with the way out, and by history", () => {
     const seen = view(["a", "a<b", "b"], back, { annotation })

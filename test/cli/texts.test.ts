@@ -71,7 +71,8 @@ Conditions
     fix  set spec.force, or rename the object
 `)
     expect(statusText(view("api", failed), told)).toContain(`Next
-  nopea explain NOPEA-A004   says more about it`)
+  nopea rollback api -n shop   goes back to 3e2d1cc
+  nopea explain NOPEA-A004     says more about it`)
   })
   it("of one that drifted says who did what, and what becomes of it", () => {
     expect(statusText(view("api", drifted), told)).toContain(`Drift
