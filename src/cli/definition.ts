@@ -42,7 +42,7 @@ export const definitionText = (ours: ReadonlySet<string>, live: ReadonlySet<stri
   const lacking = [...ours].filter((path) => !live.has(path))
   const beyond = [...live].filter((path) => !ours.has(path))
   if (lacking.length > 0)
-    return `older than this program: it lacks ${some(lacking)}; update it: nopea crd | kubectl apply --server-side -f -`
+    return `older than this program: it lacks ${some(lacking)}; update it: nopea crd | kubectl apply --server-side --force-conflicts -f -`
   return beyond.length > 0
     ? `newer than this program: it has ${some(beyond)} besides`
     : "as this program knows it"

@@ -60,7 +60,7 @@ export const notInstalled = (server: string, served: ReadonlyArray<string>): Tol
       }
     : {
         message: `the cluster at ${server} serves ${KIND} in ${served.join(", ")}, and this command speaks ${GROUP}/${VERSION}`,
-        fix: "use the nopea of that version, or update the definition: nopea crd | kubectl apply --server-side -f -",
+        fix: "use the nopea of that version, or update the definition: nopea crd | kubectl apply --server-side --force-conflicts -f -",
         exit: EXIT.notFound,
       }
 
