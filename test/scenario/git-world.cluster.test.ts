@@ -238,7 +238,7 @@ describe("a Git server", () => {
   it("that asks for rest is left alone by all who ask it, and what was requested meanwhile comes by itself", async () => {
     explainFailure(here)
     const [told, held] = [await begin(here, "told"), await begin(here, "held")]
-    told.fail(status(429, { "retry-after": "6" }), { times: 1 })
+    told.fail(status(429, { "retry-after": "12" }), { times: 1 })
     await requestSync(here, "told")
     const first = await failedBy(here, "told", /^NOPEA-G011$/u)
     assert.match(

@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { assert, describe, it } from "vitest"
 import { eventually } from "../cluster/Api.ts"
+import { status as limited } from "../gitserver/failures.ts"
 import type { GitRepo } from "../gitserver/GitRepo.ts"
 import { build, type Headers, SAMPLES, type Sample } from "../webhook/deliveries.ts"
 import {
@@ -97,6 +98,25 @@ describe("docs/webhooks.md", () => {
 })
 
 describe("a signed push", () => {
+  it("while the Git server wants rest is taken, held back with all others, and live afterwards", async () => {
+    explainFailure(here)
+    const [repo, other] = [await begin("limited"), await begin("beside")]
+    repo.fail(limited(429, { "retry-after": "12" }), { times: 1 })
+    const first = pushOf(repo, await change(repo, "limited"))
+    assert.match(await deliver("/webhook/github", first, SECRET), /^202 queued for 1 /u)
+    const isHeld = (name: string) =>
+      statusOf(here, name, "waits for the Git server's rest", ({ failures = [] }) =>
+        /asked for rest: it is asked nothing before /u.test(failures[0]?.reason),
+      )
+    await isHeld("limited")
+    const commit = await change(other, "beside")
+    const second = pushOf(other, commit)
+    assert.match(await deliver("/webhook/github", second, SECRET), /^202 queued for 1 /u)
+    assert.strictEqual((await isHeld("beside")).failures[0].code, "NOPEA-G011")
+    await synced(here, "beside", commit)
+    await synced(here, "limited", (await repo.head()) ?? "")
+  })
+
   it("of GitHub is live soon, and its replay does nothing", async () => {
     explainFailure(here)
     const repo = await begin("pushed")
