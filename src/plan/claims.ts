@@ -137,7 +137,7 @@ export const freed = (all: Claimants, name: string): ReadonlyArray<string> =>
 
 export interface Declared {
   readonly wants: ReadonlySet<ObjectKey>
-  /** Of them, what is opted out, defined twice, or of no kind that is served. */
+  /** Of them, what Git itself says not to apply. */
   readonly idle?: ReadonlySet<ObjectKey>
   readonly isWhole: boolean
   readonly startedAt: number

@@ -88,14 +88,15 @@ export const claimedKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey
 }
 
 /**
- * Of them, what comes to nothing whatever the cluster says: opted out, defined twice, delegated, or of no kind that is
- * served. What is never written proves no right to it.
+ * Of them, what Git itself says not to apply: opted out, or delegated. What is defined twice, or of a kind that is not
+ * served yet, is still wanted: who moves an object and errs there must not lose it.
  */
-export const idleKeys = (placed: Placed, rules: Rules): ReadonlySet<ObjectKey> => {
-  const isIdle = ([want, ...twice]: ReadonlyArray<Want>): boolean =>
-    want === undefined || twice.length > 0 || optOut(want, undefined) !== undefined
-  const may = new Set([...placed.wants].flatMap(([key, same]) => (isIdle(same) ? [] : [key])))
-  return new Set([...claimedKeys(placed, rules)].filter((key) => !may.has(key)))
+export const idleKeys = ({ wants, delegations }: Placed): ReadonlySet<ObjectKey> => {
+  const isOut = ([, same]: readonly [ObjectKey, ReadonlyArray<Want>]): boolean =>
+    same.every((want) => optOut(want, undefined) !== undefined)
+  const out = [...wants].filter(isOut).map(([key]) => key)
+  const given = delegations.filter(({ action }) => action === "delegated")
+  return new Set([...out, ...given.map(({ ref }) => formatRef(ref))])
 }
 
 /** A Rollout that has pod templates from here stays, also where Git does not have it any more. */

@@ -86,7 +86,7 @@ const make = (identityRules: IdentityRules) =>
       const { rules, complete: isWhole } = input
       const plan = makePlan(input, placed)
       if (repository.spec.dryRun) return plan
-      const said = { wants: plan.claimed, idle: idleKeys(placed, rules), isWhole, startedAt }
+      const said = { wants: plan.claimed, idle: idleKeys(placed), isWhole, startedAt }
       if (!isForeseen(journey))
         claims.declare(rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
       if (plan.leaving.length === 0) return plan

@@ -32,7 +32,7 @@ export const makeWaiting = Effect.gen(function* () {
       ...said,
       isFromMirror: isFromMirror(route),
       wants: claimedKeys(placed, rules),
-      idle: idleKeys(placed, rules),
+      idle: idleKeys(placed),
     })
   })
 })

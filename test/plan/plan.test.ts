@@ -44,7 +44,7 @@ const check = (rows: ReadonlyArray<Row>): void => {
   }
 }
 
-describe("what is wanted and comes to nothing", () => {
+describe("what is wanted and not to be applied", () => {
   it.each([
     ["nothing that is applied", [A, `ConfigMap shop/b ssa=IfNotPresent`], []],
     [
@@ -52,11 +52,11 @@ describe("what is wanted and comes to nothing", () => {
       [A, "ConfigMap shop/b ssa=Ignore", "ConfigMap shop/c reconcile=disabled"],
       ["b", "c"],
     ],
-    ["what is defined twice", [A, "ConfigMap shop/b", "ConfigMap shop/b"], ["b"]],
-    ["what is of no served kind", [A, "Widget shop/b"], ["b"]],
+    ["not what is defined twice: it was meant", [A, "ConfigMap shop/b", "ConfigMap shop/b"], []],
+    ["not what waits for its kind", [A, "Widget shop/b"], []],
   ] as const)("is %s", (_, wanted, idle) => {
     const all = input(wanted.map((text) => desired(text)))
-    const keys = [...idleKeys(placeAll(all), all.rules)]
+    const keys = [...idleKeys(placeAll(all))]
     const names = keys.map((key) => key.split("/").at(-1))
     assert.deepStrictEqual([...new Set(names)], [...idle])
   })
