@@ -136,12 +136,13 @@ export const makeLook = Effect.gen(function* () {
     status: RepositoryStatus | undefined,
     renderAt: RenderAt,
   ) {
+    const sha = appliedWhole(repository, status)
+    if (input.settled || sha === undefined) return input.applied
     const { wants } = placeAll(input)
     const { objects, unknown } = input.live
     const isAbsent = ([key, [want]]: readonly [ObjectKey, ReadonlyArray<Want>]): boolean =>
       want !== undefined && !objects.has(key) && !unknown.has(formatGroupKind(want.ref))
-    const sha = appliedWhole(repository, status)
-    if (input.settled || sha === undefined || ![...wants].some(isAbsent)) return input.applied
+    if (![...wants].some(isAbsent)) return input.applied
     const rendered = yield* Effect.option(renderAt(sha))
     if (rendered._tag === "None") return input.applied
     const last = placeAll({ ...input, desired: rendered.value.objects }).wants
