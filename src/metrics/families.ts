@@ -40,7 +40,7 @@ export const FAMILIES = {
 
   nopea_syncs_total: counter(
     "count",
-    "Syncs that ended. nothing: all was as it was; done: applied whole; partial: some objects failed, wait or are held; failed: nothing could be applied.",
+    "Syncs that ended. nothing: all was as it was; done: applied whole; partial: some objects failed, wait or are held; waiting: for dependsOn; failed: nothing could be applied.",
     "repository",
     "trigger",
     "result",

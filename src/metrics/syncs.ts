@@ -30,8 +30,12 @@ const COUNTED = ["created", "configured", "deleted", "healed", "failed"] as cons
 /** The note of a delete that waits for approval. */
 const PRUNE_HELD = "NOPEA-A050"
 
+/** What depends on others and waits for them has not failed. */
+const isWaiting = (error: SyncError): boolean =>
+  error._tag === "ConfigError" && error.disposition === "wait"
+
 const resultOf = (outcome: Ended["outcome"]): string => {
-  if (Result.isFailure(outcome)) return "failed"
+  if (Result.isFailure(outcome)) return isWaiting(outcome.failure) ? "waiting" : "failed"
   if (outcome.success.result === "nothing") return "nothing"
   const isHeld = outcome.success.changes.some(({ note }) => note?.code === PRUNE_HELD)
   return outcome.success.failures.length > 0 || isHeld ? "partial" : "done"

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import { ConfigError } from "../../src/domain/errors.ts"
 import type { RepositoryStatus } from "../../src/domain/status.ts"
 import { Registry } from "../../src/metrics/registry.ts"
 import { countSync, type Ended } from "../../src/metrics/syncs.ts"
@@ -32,6 +33,14 @@ const counted = (...all: ReadonlyArray<Ended>) => {
   return (name: string, labels = {}) => sumOf(registry.text(), name, labels)
 }
 
+const CONFIG = {
+  code: "NOPEA-C050",
+  operation: "sync",
+  subject: "shop/web",
+  reason: "it waits for what it depends on",
+  fix: "see what it says",
+} as const
+
 describe("a sync as numbers", () => {
   it.each([
     ["done", outcome("a", "created web, configured api")],
@@ -39,6 +48,8 @@ describe("a sync as numbers", () => {
     ["partial", outcome("a", "created web, failed job")],
     ["partial", outcome("a", "unchanged web, held old")],
     ["failed", gitError()],
+    ["waiting", new ConfigError({ ...CONFIG, disposition: "wait" })],
+    ["failed", new ConfigError({ ...CONFIG, disposition: "stall" })],
   ])("is counted as %s", (result, how) => {
     const value = counted(told(how))
     assert.strictEqual(value("nopea_syncs_total", { trigger: "poll", result }), 1)
