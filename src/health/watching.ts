@@ -72,6 +72,27 @@ export const isNews = ({ rows }: Watching, key: ObjectKey, version: string): boo
 export const unread = ({ rows }: Watching): ReadonlyArray<ObjectKey> =>
   [...rows].flatMap(([key, { reading }]) => (reading === undefined ? [key] : []))
 
+/** So many of one kind in one namespace are a crowd: one list answers for them all. */
+const CROWD = 20
+/** A list brings all of them, so that this part at least has to be due. */
+const PART = 0.25
+
+const placeOf = ({ group, version, kind, namespace }: ObjectRef): string =>
+  `${group}/${version}/${kind}/${namespace}`
+
+/** The largest crowd among those that are due; empty: there is none. */
+export const crowd = (
+  { rows }: Watching,
+  due: ReadonlySet<ObjectKey>,
+): ReadonlyArray<ObjectRef> => {
+  const places = Map.groupBy(rows, ([, { ref }]) => placeOf(ref))
+  const crowds = [...places.values()].flatMap((all) => {
+    const found = all.flatMap(([key, { ref }]) => (due.has(key) ? [ref] : []))
+    return found.length > CROWD && found.length >= all.length * PART ? [found] : []
+  })
+  return crowds.toSorted((a, b) => b.length - a.length)[0] ?? []
+}
+
 /** Who is awaited, as far as it is known. */
 export const awaited = ({ rows }: Watching): ReadonlyArray<ObjectRef> =>
   [...rows.values()].filter((row) => !isGood(row)).map(({ ref }) => ref)

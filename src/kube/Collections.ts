@@ -87,17 +87,19 @@ const lister =
     }).pipe(Effect.retry({ times: LIST_TRIES - 1, while: ({ status }) => status === 410 }))
 
 /** `keep` sees each page before the next one comes. */
-const thinLister =
-  (transport: Transport): Kube["Service"]["listMetadata"] =>
-  <A>(
+const keeper =
+  <I>(transport: Transport, form: Form<I>) =>
+  <A = I>(
     caller: Caller,
     type: ResourceType,
     options?: ListOptions,
-    keep: (item: ObjectMetadata) => A = (item) => item as A,
-  ) => {
-    const form = { ...THIN, keep: (item: KubeObject) => keep(metadataOf(item)) }
-    return lister(transport, form)(caller, type, options)
-  }
+    keep: (item: I) => A = (item) => item as unknown as A,
+  ): Effect.Effect<Listed<A>, KubeError> =>
+    lister(transport, { ...form, keep: (item: KubeObject) => keep(form.keep(item)) })(
+      caller,
+      type,
+      options,
+    )
 
 /** Text -> events; a line without end is bounded. */
 const decode =
@@ -153,8 +155,8 @@ export const collections = (
   transport: Transport,
   limits: WatchLimits,
 ): Pick<Kube["Service"], "list" | "listMetadata" | "watch" | "watchMetadata"> => ({
-  list: lister(transport, WHOLE),
-  listMetadata: thinLister(transport),
+  list: keeper(transport, WHOLE),
+  listMetadata: keeper(transport, THIN),
   watch: watcher(transport, WHOLE, limits),
   watchMetadata: watcher(transport, THIN, limits),
 })

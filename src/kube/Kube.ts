@@ -69,14 +69,12 @@ export interface DeleteOptions {
 
 type Answer<A> = Effect.Effect<A, KubeError>
 
-type List<A> = (caller: Caller, type: ResourceType, options?: ListOptions) => Answer<Listed<A>>
-
 /** `keep` distils each item as its page comes in. */
-type ListMetadata = <A = ObjectMetadata>(
+type List<I> = <A = I>(
   caller: Caller,
   type: ResourceType,
   options?: ListOptions,
-  keep?: (item: ObjectMetadata) => A,
+  keep?: (item: I) => A,
 ) => Answer<Listed<A>>
 
 type Watch<A> = (
@@ -119,7 +117,7 @@ export class Kube extends Context.Service<
     ) => Answer<ObjectMetadata>
     /** Every page; starts over where a page token expired. */
     readonly list: List<KubeObject>
-    readonly listMetadata: ListMetadata
+    readonly listMetadata: List<ObjectMetadata>
     /** One watch connection, with bookmarks. Ends when the server ends it; fails with status 410 when expired. */
     readonly watch: Watch<KubeObject>
     readonly watchMetadata: Watch<ObjectMetadata>

@@ -3,12 +3,13 @@ import { Effect, Layer, Result } from "effect"
 import { Dependencies } from "../cache/Dependencies.ts"
 import { Live } from "../cache/Live.ts"
 import type { KubeError } from "../domain/errors.ts"
-import { formatRef, type ObjectRef } from "../domain/object.ts"
+import { formatRef, type KubeObject, type ObjectRef } from "../domain/object.ts"
 import { type GitRepository, keyOf } from "../domain/repository.ts"
 import { compute } from "../health/compute.ts"
 import { degraded, progressing } from "../health/facts.ts"
 import type { Reading } from "../health/watching.ts"
 import { type Caller, Kube } from "../kube/Kube.ts"
+import { LABEL_REPOSITORY_UID } from "../plan/live.ts"
 import { isRollout } from "../plan/rollout.ts"
 import { Checkup } from "./Checkup.ts"
 import { type IdentityRules, identityOf } from "./identity.ts"
@@ -24,6 +25,11 @@ const readingOf = ({ status }: KubeError, ref: ObjectRef): Reading | undefined =
   return { health: degraded(reason), version: "" }
 }
 
+const seen = (ref: ObjectRef, object: KubeObject): Reading => ({
+  health: compute(ref, object),
+  version: object.metadata.resourceVersion ?? "",
+})
+
 export const layer = (
   rules: IdentityRules,
 ): Layer.Layer<never, never, Dependencies | Kube | Live> =>
@@ -38,10 +44,23 @@ export const layer = (
         const type = (yield* kube.discovery()).find(ref, ref.version)
         if (type === undefined) return UNSERVED
         const object = yield* kube.get(caller, type, ref)
-        return {
-          health: compute(ref, object),
-          version: object.metadata.resourceVersion ?? "",
-        } satisfies Reading
+        return seen(ref, object)
+      })
+
+      const list = Effect.fnUntraced(function* (
+        caller: Caller,
+        { metadata: { uid } }: GitRepository,
+        like: ObjectRef,
+      ) {
+        const type = (yield* kube.discovery()).find(like, like.version)
+        if (type === undefined) return undefined
+        const place = type.namespaced ? { namespace: like.namespace } : {}
+        const options = { ...place, labelSelector: `${LABEL_REPOSITORY_UID}=${uid}` }
+        const { items } = yield* kube.list(caller, type, options, (object) => {
+          const ref = { ...like, name: object.metadata.name }
+          return [formatRef(ref), seen(ref, object)] as const
+        })
+        return new Map(items)
       })
 
       return {
@@ -54,6 +73,13 @@ export const layer = (
           return yield* ask(identity.success, ref).pipe(
             Effect.catch((error) => Effect.succeed(readingOf(error, ref))),
           )
+        }),
+        readMany: Effect.fnUntraced(function* (repository, refs) {
+          const identity = identityOf(repository, rules)
+          const [first] = refs
+          if (Result.isFailure(identity) || first === undefined) return undefined
+          const listed = list(identity.success, repository, first)
+          return yield* Effect.orElseSucceed(listed, () => undefined)
         }),
         follow: live.follow,
         // A Rollout may be one that is not in Git: watches tell only of what bears our labels.

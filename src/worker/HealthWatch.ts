@@ -5,7 +5,7 @@
 import { Clock, Duration, Effect, Latch, Result } from "effect"
 import type { Change } from "../domain/change.ts"
 import type { SyncError } from "../domain/errors.ts"
-import { formatRef, type ObjectKey } from "../domain/object.ts"
+import { formatRef, type ObjectKey, type ObjectRef } from "../domain/object.ts"
 import { isUntouched, type SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import { conditionOf } from "../domain/status.ts"
@@ -92,6 +92,8 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
     let askAgainAt = Number.POSITIVE_INFINITY
     /** Whether a health that nobody wants may still be in the status. */
     let isTold: boolean | undefined
+    /** Whether the account may list: many objects then cost one request. */
+    let mayList = true
     /** What could not be read when it was to be. */
     let missed: ReadonlySet<ObjectKey> = new Set()
 
@@ -116,6 +118,7 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       const all = THOROUGH.has(trigger.kind) ? state.rows.keys() : rows.unread(state)
       for (const object of all) dirty.add(object)
       attempt = 0
+      mayList ||= THOROUGH.has(trigger.kind)
       checkup.follow(key, changed)
     }
 
@@ -161,6 +164,18 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       return yield* Effect.forEach(batch, one, { concurrency: AT_ONCE })
     })
 
+    /** With one list. Who is not in it is read one by one, some now and the others next. */
+    const readMany = Effect.fnUntraced(function* (of: Patient, many: ReadonlyArray<ObjectRef>) {
+      const listed =
+        (yield* checkup.readMany(of.repository, many)) ?? new Map<ObjectKey, rows.Reading>()
+      const keys = many.map(formatRef)
+      const left = keys.filter((object) => !listed.has(object))
+      mayList = left.length < keys.length
+      for (const object of left.slice(BATCH)) dirty.add(object)
+      const others = yield* readAll(of, left.slice(0, BATCH))
+      return [...keys.map((object) => [object, listed.get(object)] as const), ...others]
+    })
+
     /** What is awaited and no watch tells of, or could not be read, however well it was. */
     const unheard = (): ReadonlyArray<ObjectKey> => {
       if (patient === undefined) return []
@@ -176,9 +191,10 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       if (of === undefined) return
       if ((yield* Clock.currentTimeMillis) >= askAgainAt)
         for (const object of unheard()) dirty.add(object)
-      const batch = [...dirty].slice(0, BATCH)
+      const many = mayList ? rows.crowd(of.state, dirty) : []
+      const batch = many.length > 0 ? many.map(formatRef) : [...dirty].slice(0, BATCH)
       for (const object of batch) dirty.delete(object)
-      const found = yield* readAll(of, batch)
+      const found = yield* many.length > 0 ? readMany(of, many) : readAll(of, batch)
       const now = yield* Clock.currentTimeMillis
       if (patient !== of) {
         if (patient !== undefined) for (const object of batch) dirty.add(object)
@@ -189,7 +205,8 @@ export const makeHealthWatch: (key: string) => Effect.Effect<HealthWatch, never,
       )
       patient = { ...of, state: rows.looked(of.state, new Map(readings), now) }
       const read = new Set(readings.map(([object]) => object))
-      const isMissed = (object: ObjectKey) => !read.has(object) && of.state.rows.has(object)
+      const isMissed = (object: ObjectKey) =>
+        !read.has(object) && !dirty.has(object) && of.state.rows.has(object)
       missed = new Set([...missed, ...batch].filter(isMissed))
       const isUnheard = unheard().length > 0
       if (isUnheard && batch.length > 0) askAgainAt = now + rows.pause(attempt++)

@@ -518,8 +518,16 @@ const make = Effect.gen(function* () {
           ? fail("get", type, name, NOT_FOUND)
           : Effect.succeed(onlyMetadata(found.object))
       }),
-    list: (caller, type, options) =>
-      request({ verb: "list", caller, type, options }, () => Effect.succeed(list(type, options))),
+    list: <A>(
+      caller: Caller,
+      type: ResourceType,
+      options?: ListOptions,
+      keep: (item: KubeObject) => A = (item) => item as A,
+    ) =>
+      request({ verb: "list", caller, type, options }, () => {
+        const { items, resourceVersion } = list(type, options)
+        return Effect.succeed({ items: items.map(keep), resourceVersion })
+      }),
     listMetadata: <A>(
       caller: Caller,
       type: ResourceType,

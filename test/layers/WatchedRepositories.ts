@@ -75,11 +75,16 @@ export const watchedRepositories = () => {
         }),
       jsonPatch: unused,
       delete: unused,
-      list: (_, __, options = {}) =>
+      list: <A>(
+        _: unknown,
+        __: unknown,
+        options: ListOptions = {},
+        keep: (item: KubeObject) => A = (item) => item as A,
+      ) =>
         Effect.suspend(() =>
           status === undefined
             ? Effect.succeed({
-                items: [...store.values()].filter((object) => isIn(object, options)),
+                items: [...store.values()].filter((object) => isIn(object, options)).map(keep),
                 resourceVersion: String(version),
               })
             : Effect.fail(refusal(status)),

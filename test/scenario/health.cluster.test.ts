@@ -78,6 +78,29 @@ const events = async (name: string, reason: string): Promise<ReadonlyArray<Json>
   )
 
 describe.skipIf(!cluster().hasControllerManager)("a repository that waits", () => {
+  it("looks at many of one kind with one list", async (context) => {
+    explainFailure(here)
+    if (!cluster().hasAudit) context.skip("needs the audit log")
+    const repo = await here.git.createRepo("many")
+    const service = (nth: number) =>
+      JSON.stringify({
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: `many-${nth}` },
+        spec: { ports: [{ port: 80 }] },
+      })
+    const files = Array.from({ length: 30 }, (_, nth) => [`${nth}.json`, service(nth)] as const)
+    const commit = await repo.commit(Object.fromEntries(files))
+    const mark = await markAudit()
+    await here.api.apply(gitRepository(here, "many", repo.url, { wait: true }))
+    await synced(here, "many", commit)
+    const own = await audit({ userAgent: "nopea/", resource: "services", since: mark })
+    const isWhole = ({ requestURI }: Json) =>
+      requestURI.includes("labelSelector=nopea.io%2Frepository-uid")
+    assert.strictEqual(own.filter(({ verb }) => verb === "get").length, 0)
+    assert.strictEqual(own.filter((one) => one.verb === "list" && isWhole(one)).length, 1)
+  })
+
   it("is ready once its pods are, says meanwhile what it waits for, and asks nobody again and again", async () => {
     explainFailure(here)
     const repo = await here.git.createRepo("slow")

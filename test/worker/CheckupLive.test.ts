@@ -61,6 +61,33 @@ describe("a look at an object's health", () => {
     }).pipe(Effect.provide(here)),
   )
 
+  it.effect("is taken of many with one list of the repository's own, as its account", () =>
+    Effect.gen(function* () {
+      const memory = yield* KubeMemory.KubeMemory
+      const put = (name: string, namespace: string, uid: string) =>
+        memory.put({
+          apiVersion: "apps/v1",
+          kind: "Deployment",
+          metadata: { name, namespace, labels: { "nopea.io/repository-uid": uid } },
+          spec: { replicas: 0 },
+          status: { observedGeneration: 1 },
+        })
+      put("web", "apps", web.metadata.uid)
+      put("other", "apps", "somebody")
+      put("far", "elsewhere", web.metadata.uid)
+      const checkup = yield* Checkup
+      const readings = yield* checkup.readMany(web, [ref("Deployment")])
+      expect([...(readings ?? [])].map(([key, { health }]) => [key, health.state])).toEqual([
+        ["apps/Deployment/apps/web", "healthy"],
+      ])
+      const [call] = memory.calls.filter(({ verb }) => verb === "list")
+      expect(call?.caller?.impersonate).toBe("system:serviceaccount:apps:deployer")
+      memory.intercept(({ verb }) => (verb === "list" ? Effect.fail(forbidden) : Effect.void))
+      expect(yield* checkup.readMany(web, [ref("Deployment")])).toBeUndefined()
+      expect(yield* checkup.readMany(web, [ref("Widget", "example.org")])).toBeUndefined()
+    }).pipe(Effect.provide(here)),
+  )
+
   it.effect("says what is missing, what it may not see, and nothing where nobody answers", () =>
     Effect.gen(function* () {
       const memory = yield* KubeMemory.KubeMemory

@@ -31,11 +31,13 @@ const cluster = () => {
   const reads: Array<string> = []
   let version = 1
   let changed: Changed | undefined
-  const asks = { isWatched: true, isWanted: true }
+  const asks = { isWatched: true, isWanted: true, mayList: true }
+  const lists: Array<number> = []
   return {
     asks,
     state,
     reads,
+    lists,
     follows: () => changed !== undefined,
     /** What a watch would tell. */
     becomes: (name: string, health: Health) => {
@@ -50,6 +52,15 @@ const cluster = () => {
           reads.push(name)
           const health = state.get(name)
           return health && { health, version: String(version) }
+        }),
+      readMany: (_, refs) =>
+        Effect.sync(() => {
+          lists.push(refs.length)
+          const known = refs.flatMap(({ name }) => {
+            const health = state.get(name)
+            return health ? [[key(name), { health, version: String(version) }] as const] : []
+          })
+          return asks.mayList ? new Map(known) : undefined
         }),
       follow: (_, listener) => {
         changed = listener
@@ -107,6 +118,44 @@ describe("a watch over health", () => {
         yield* settle
         assert.deepStrictEqual(here.reads.slice(2), ["api"])
         assert.deepStrictEqual(told(), ["progressing", "healthy"])
+      }),
+    ),
+  )
+
+  const names = Array.from({ length: 300 }, (_, i) => `one-${i}`)
+  const many = { changes: names.map((name) => change("created", name)) }
+
+  it.effect("reads many of one kind with one list, and one by one who is not in it", () =>
+    world(({ here, told, synced }) =>
+      Effect.gen(function* () {
+        for (const name of names.slice(2)) here.state.set(name, HEALTHY)
+        yield* synced("webhook", many)
+        assert.deepStrictEqual([here.lists, here.reads], [[300], ["one-0", "one-1"]])
+        for (const name of names.slice(0, 2)) here.state.set(name, HEALTHY)
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(told(), ["progressing", "healthy"])
+        assert.deepStrictEqual(here.lists, [300])
+        for (const name of names.slice(0, 30)) here.becomes(name, SLOW)
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual(here.lists, [300], "a tenth is not worth a list")
+        yield* synced("reconcile", { changes: names.map((name) => change("unchanged", name)) })
+        assert.deepStrictEqual(here.lists, [300, 300])
+      }),
+    ),
+  )
+
+  it.effect("reads many one by one where no list is answered, and tries again in a reconcile", () =>
+    world(({ here, told, synced }) =>
+      Effect.gen(function* () {
+        for (const name of names) here.state.set(name, HEALTHY)
+        here.asks.mayList = false
+        yield* synced("webhook", many)
+        yield* TestClock.adjust("10 seconds")
+        assert.deepStrictEqual([here.lists, here.reads.length], [[300], 300])
+        assert.strictEqual(told().at(-1), "healthy")
+        here.asks.mayList = true
+        yield* synced("reconcile", { changes: names.map((name) => change("unchanged", name)) })
+        assert.deepStrictEqual([here.lists, here.reads.length], [[300, 300], 300])
       }),
     ),
   )
