@@ -60,14 +60,14 @@ interface Written {
   readonly token: string
 }
 
-/** On the object as it was seen, or not at all. */
+/** On the object as it was seen, or not at all: one that was made anew has another version too. */
 const write = (
   here: Here,
   view: View,
   annotations: Readonly<Record<string, string | null>>,
 ): Effect.Effect<unknown, KubeError> => {
-  const { uid, resourceVersion } = view.object.metadata
-  const metadata = { uid, resourceVersion, annotations }
+  const { resourceVersion } = view.object.metadata
+  const metadata = { resourceVersion, annotations }
   const name = { namespace: here.namespace, name: view.name }
   return here.kube.mergePatch(CALLER, GIT_REPOSITORIES, name, { metadata })
 }
