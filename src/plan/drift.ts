@@ -157,6 +157,12 @@ const whileGitRests = (sight: Sight, live: LiveObject): Assessment => {
   return { lost, added: found.added, isDoubtful: false, whole }
 }
 
+/** The only field of a map of a custom resource leaves the map in our set: what others hold of it tells. */
+const lostIn = (sight: Sight): ReadonlyArray<Field> => {
+  const { missing: lost, unsure } = walk(sight)
+  return [...lost, ...unsure.filter(({ path }) => holderOf(path, sight.entries) !== undefined)]
+}
+
 const EMPTY: Assessment = { lost: [], added: [], isDoubtful: false, whole: false }
 
 const same = (a: Json | undefined, b: Json | undefined): boolean =>
@@ -175,12 +181,12 @@ const whileGitMoves = (sight: Sight): Assessment => {
   if (set === undefined)
     return { ...rest, lost: found.missing.map((f) => ({ ...plain(sight, f), isConflict: true })) }
   if (last === undefined) {
-    const held = found.missing.map((f) => plain(sight, f)).filter((f) => f.author !== undefined)
-    return { ...rest, lost: held }
+    const held = lostIn(sight).map((field) => plain(sight, field))
+    return { ...rest, lost: held.filter(({ author }) => author !== undefined) }
   }
   const before = treeOf({ ...want.desired, json: last }, want, rules)
   const ignored = ignoredIn(rules.policy.ignore ?? [], want.ref, before)
-  const gone = walk({ ...sight, tree: before, want: { ...want, ignored } }).missing
+  const gone = lostIn({ ...sight, tree: before, want: { ...want, ignored } })
   const lost = gone.flatMap(({ path }): ReadonlyArray<Lost> => {
     const now = locate(tree, path)
     if (now === undefined || isBelow(now, want.ignored)) return []

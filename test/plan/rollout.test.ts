@@ -9,6 +9,7 @@ import {
   type KubeObject,
   type ObjectMeta,
 } from "../../src/domain/object.ts"
+import { NO_EVIDENCE } from "../../src/plan/evidence.ts"
 import { asGuest, asLent, giveBack, lentObject, otherGiver } from "../../src/plan/lent.ts"
 import type { LiveObject } from "../../src/plan/live.ts"
 import { placeAll } from "../../src/plan/placement.ts"
@@ -381,6 +382,33 @@ describe("a plan with rolloutRef", () => {
       "delegated A065 Deployment shop/api",
       "held A055 Rollout shop/api",
     ])
+  })
+  it("knows a conflict where a person took the only field of a map, and leaves it where the policy says", () => {
+    const emptied = {
+      "f:spec": {
+        "f:replicas": {},
+        "f:template": { "f:metadata": { "f:labels": { "f:app": {} } }, "f:spec": {} },
+      },
+    }
+    const by = { "f:spec": { "f:template": { "f:spec": { "f:containers": {} } } } }
+    const found = seen(
+      meta([entry("nopea-rollout", emptied), entry("kubectl-edit", by, "Update")]),
+      false,
+    )
+    const last = given(deployment()).lent?.json ?? ""
+    const asked = {
+      ...rules({ ...ON, conflictPolicy: "live" }),
+      evidence: { ...NO_EVIDENCE, lastApplied: new Map([[WAS.rollout, last]]) },
+    }
+    const next = deployment("shop/api", { replicas: 5, template: template("app:2") })
+    const plan = planned([next], [found], ON, { rules: asked, ...applied })
+    const [step] = plan.stages.flat()
+    assert.deepEqual(step?.holds, [["spec", "template", "spec", "containers"]])
+    assert.deepInclude(step?.drift?.[0], {
+      type: "conflict",
+      action: "left",
+      path: "spec.template.spec.containers",
+    })
   })
   it("keeps off it by break-glass on the live Rollout", () => {
     const glass = seen(meta([], { annotations: { "nopea.io/suspend-heal": "true" } }), false)

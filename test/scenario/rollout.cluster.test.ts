@@ -281,6 +281,31 @@ describe("a Rollout that is not in Git", () => {
     assert.deepEqual(live.spec.strategy, { ...CANARY, simple: {} })
   })
 
+  it("is healed by itself after the grace period, with no look of anybody", async () => {
+    await createRollout(here, "grace")
+    const one = await given("grace", { "app.yaml": app("grace") }, { healGracePeriod: "2s" })
+    await one.synced()
+    await setImage(here, "grace", "registry.example/hacked:1")
+    const held = await one.look()
+    assert.deepInclude(held.drift[0], { type: "manual_drift", action: "held" })
+    assert.isNotEmpty(held.drift[0].until)
+    await one.rolloutIs("has Git's image again", (live) => imageIn(live) === APP_1)
+    await one.status("tells the heal", ({ history }) => history?.[0]?.healed === 1)
+  })
+
+  it("keeps the cluster's side of a conflict where conflictPolicy says so", async () => {
+    await createRollout(here, "live")
+    const one = await given("live", { "app.yaml": app("live") }, { conflictPolicy: "live" })
+    await one.synced()
+    assert.strictEqual(imageIn(await one.live()), APP_1)
+    await setImage(here, "live", "registry.example/hacked:1")
+    await one.push({ "app.yaml": app("live", "app:2", 5) })
+    const status = await one.status("has a conflict", ({ drift }) => drift?.length === 1)
+    assert.deepInclude(status.drift[0], { type: "conflict", action: "left" })
+    const live = await one.live()
+    assert.deepEqual([imageIn(live), live.spec.replicas], ["registry.example/hacked:1", 5])
+  })
+
   it("keeps a person's template where the policy leaves it, through kill -9; the next commit wins", async () => {
     await createRollout(here, "manual")
     const one = await given("manual", { "app.yaml": app("manual") }, { healPolicy: "manual" })
