@@ -94,7 +94,9 @@ export const sshEnvironment = (folder: string): Readonly<Record<string, string>>
 
 export type IdentityKind = "plain" | "encrypted" | "publicKey" | "putty" | "malformed"
 
-const ARMOR = /^-----BEGIN ([A-Z ]*)PRIVATE KEY-----\n([\s\S]+)\n-----END \1PRIVATE KEY-----$/u
+/** One key: ssh passes over what it does not know, and would open the next. */
+const ARMOR =
+  /^-----BEGIN ([A-Z ]*)PRIVATE KEY-----\n((?:(?!-----)[\s\S])+)\n-----END \1PRIVATE KEY-----$/u
 const MAGIC = "openssh-key-v1\0"
 
 interface KeyHead {
@@ -116,20 +118,24 @@ const headOf = (body: string): KeyHead | undefined => {
   return { cipher: cipher.toString("latin1"), rounds }
 }
 
-/** `pkcs5PBES2`'s derivation, before it the octets of its salt and the number of its rounds: https://www.rfc-editor.org/rfc/rfc8018#appendix-A.2 */
-const PBKDF2 = Buffer.from("06092a864886f70d01050c", "hex")
+/**
+ * From the first byte to the number of rounds, and nothing else: sequences, `pkcs5PBES2`, `pkcs5PBKDF2`, its salt, each
+ * length where it may be longer than a byte. What only looks so further on, in a salt, is not read:
+ * https://www.rfc-editor.org/rfc/rfc8018#appendix-A.2
+ */
+const PKCS8 =
+  /^(?:30(?:[0-7].|81..|82....)){2}06092a864886f70d01050d(?:30(?:[0-7].|81..|82....)){2}06092a864886f70d01050c30(?:[0-7].|81..)04([0-7].)(.*)$/u
 
 /** Of an encrypted key in PKCS 8; undefined where they cannot be told. */
 const pkcs8Rounds = (body: string): number | undefined => {
-  const bytes = Buffer.from(body.replace(/\s/gu, ""), "base64")
-  const found = bytes.indexOf(PBKDF2)
-  // A sequence of the salt (octets, 4) and the rounds (integer, 2), all with lengths of one byte.
-  const salt = found + PBKDF2.length + 2
-  const rounds = salt + 2 + (bytes[salt + 1] ?? 0)
-  if (found < 0 || bytes[salt] !== 4 || bytes[rounds] !== 2) return undefined
-  const length = bytes[rounds + 1] ?? 0
-  const isThere = length > 0 && length <= 6 && bytes.length >= rounds + 2 + length
-  return isThere ? bytes.readUIntBE(rounds + 2, length) : undefined
+  if (!/^[A-Za-z0-9+/\n]+=*\n*$/u.test(body)) return undefined
+  const [, salt = "", rest = ""] = PKCS8.exec(Buffer.from(body, "base64").toString("hex")) ?? []
+  const [, length = "", digits = ""] =
+    /^02(0[1-6])(.*)$/u.exec(rest.slice(Number.parseInt(salt, 16) * 2)) ?? []
+  const rounds = digits.slice(0, Number(length) * 2)
+  return length !== "" && rounds.length === Number(length) * 2
+    ? Number.parseInt(rounds, 16)
+    : undefined
 }
 
 /** Whoever opens a key holds one of the host's places meanwhile: a second or some, and not for as long as somebody likes. */

@@ -17,6 +17,9 @@ export interface Limits {
   readonly timeout: number
 }
 
+/** What a piece takes beside its bytes: a body may come in pieces of one byte each, and a piece weighs some hundreds. */
+const PIECE = 512
+
 export type Body = Effect.Effect<Uint8Array, Answer>
 
 export interface Bodies {
@@ -52,7 +55,7 @@ export const makeBodies = ({ maxBytes, timeout }: Limits): Bodies => {
       const take = (chunk: Uint8Array) => {
         size += chunk.length
         if (size > maxBytes) refuse(REFUSALS.tooLarge)
-        else if (visit.grow(chunk.length)) chunks.push(chunk)
+        else if (visit.grow(chunk.length + PIECE)) chunks.push(chunk)
         else refuse(REFUSALS.busy)
       }
       const finish = () => {

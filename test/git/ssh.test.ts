@@ -32,6 +32,23 @@ const pkcs8 = (rounds?: number): string => {
   return `-----BEGIN ENCRYPTED PRIVATE KEY-----\n${body}\n-----END ENCRYPTED PRIVATE KEY-----\n`
 }
 
+/** A foreign key's name around one that takes its time: ssh passes over the first and opens the second. */
+const wrapped = (identity: string): string => {
+  const foreign = "-----BEGIN FOO PRIVATE KEY-----\nAAAA\n-----END FOO PRIVATE KEY-----\n"
+  return `${foreign}${identity}${foreign}`
+}
+
+/** By PKCS 12's derivation, of 2 ** 31 - 1 rounds; its salt reads like PBKDF2's head, of three. */
+const disguised = (): string => {
+  const salt = "06092a864886f70d01050c300d0408aaaaaaaaaaaaaaaa020103"
+  const asked = `302204${(salt.length / 2).toString(16)}${salt}02047fffffff`
+  const params = `30${(asked.length / 2 - 2).toString(16)}${asked.slice(4)}`
+  const algorithm = `060a2a864886f70d010c0103${params}`
+  const inner = `30${(algorithm.length / 2).toString(16)}${algorithm}0440${"01".repeat(64)}`
+  const body = Buffer.from(`3081${(inner.length / 2).toString(16)}${inner}`, "hex")
+  return `-----BEGIN ENCRYPTED PRIVATE KEY-----\n${body.toString("base64")}\n-----END ENCRYPTED PRIVATE KEY-----\n`
+}
+
 describe("what an identity is", () => {
   it.each([
     ["OpenSSH's form", plain.private, "plain"],
@@ -98,6 +115,13 @@ describe("credentials for SSH", () => {
     [
       "in PKCS 8 of no known kind",
       pkcs8().replace(/\n.{40}/u, "\nAAAA"),
+      /in a way that is not read/,
+    ],
+    ["behind another key", wrapped(pkcs8(20_000_000)), /identity is no private key/],
+    ["whose salt looks like few rounds", disguised(), /in a way that is not read/],
+    [
+      "with something else than its text",
+      pkcs8().replace(/\n/u, "\nX: MAAA\n\n"),
       /in a way that is not read/,
     ],
   ])("with an encrypted key %s are let be or refused", (_, identity, why) => {

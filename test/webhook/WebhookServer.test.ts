@@ -128,6 +128,18 @@ describe("a webhook's body", () => {
     ),
   )
 
+  it.live("in pieces of a byte takes more room than its bytes", () =>
+    world(({ raw, post, bodies }) =>
+      Effect.gen(function* () {
+        const crumbs = `${"1\r\nx\r\n".repeat(300)}0\r\n\r\n`
+        const crumbled = raw(`${HEAD}Transfer-Encoding: chunked\r\n\r\n${crumbs}`)
+        assert.match(yield* crumbled.answer, /^HTTP\/1\.1 503(?:.|\s)*NOPEA-W006/u)
+        assert.match(yield* post("x".repeat(MAX)), /^200/u)
+        assert.strictEqual(bodies.length, 1)
+      }),
+    ),
+  )
+
   it.live("that does not come is waited for so long only; probes go on beside it", () =>
     world(
       ({ raw, port, bodies }) =>
