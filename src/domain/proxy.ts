@@ -30,26 +30,32 @@ const variable = (variables: Variables, name: string): readonly [string, string]
 
 const SCHEME = /^(https?|socks5h?):$/u
 
-const decoded = (text: string): string => {
+/** `undefined`: a % begins no escape, which curl lets pass and undici throws at. */
+const decoded = (text: string): string | undefined => {
   try {
     return decodeURIComponent(text)
   } catch {
-    return text
+    return undefined
   }
 }
+
+/** Behind the host stands nothing, or a password that was not escaped, whose beginning is taken for host and port. */
+const isProxyUrl = ({ protocol, hostname, pathname, search, hash }: URL): boolean =>
+  SCHEME.test(protocol) && hostname !== "" && /^\/?$/u.test(`${pathname}${search}${hash}`)
 
 /** `name`: where it was written. */
 export const parseProxy = (name: string, value: string): Result.Result<WebProxy, NoProxyUrl> => {
   const url = URL.parse(/^[a-z0-9+.-]+:\/\//iu.test(value) ? value : `http://${value}`)
-  if (url === null || !SCHEME.test(url.protocol) || url.hostname === "") {
-    const fix = `set ${name} to http://host:port, or remove it, and start anew`
+  const [user, word] = [decoded(url?.username ?? ""), decoded(url?.password ?? "")]
+  if (url === null || !isProxyUrl(url) || user === undefined || word === undefined) {
+    const fix = `set ${name} to http://host:port, a user and password before it with their signs as %XX, or remove it, and start anew`
     return Result.fail({ reason: `${name} is no proxy's URL`, fix })
   }
   const { username, password, host, hostname, protocol } = url
-  const pair = `${decoded(username)}:${decoded(password)}`
+  const pair = `${user}:${word}`
   const secrets = [
     password,
-    decoded(password),
+    word,
     ...(username === "" ? [] : [pair, Buffer.from(pair).toString("base64")]),
   ]
   return Result.succeed({

@@ -19,7 +19,6 @@ export interface Limits {
 
 /** What a piece takes beside its bytes: a body may come in pieces of one byte each, and a piece weighs some hundreds. */
 const PIECE = 512
-
 export type Body = Effect.Effect<Uint8Array, Answer>
 
 export interface Bodies {

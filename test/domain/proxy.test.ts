@@ -91,6 +91,12 @@ describe("a URL's proxy", () => {
     "http://a b",
     "%%",
     "://s3cret",
+    // Signs of a password that are not escaped: what stands before them would be host and port.
+    "http://s3cret:443#x@proxy.example:3128",
+    "http://s3cret:443/x@proxy.example:3128",
+    "s3cret:443?x@proxy.example:3128",
+    "http://ann:s3cret%@proxy.example:3128",
+    "http://s3cret%zz@proxy.example:3128",
   ])("that is none (%j) is told by its variable, and not repeated", (value) => {
     const wrong = Result.getFailure(found("https://git.example/a", { https_proxy: value }))
     expect(JSON.stringify(wrong)).toContain("https_proxy is no proxy's URL")
