@@ -94,6 +94,8 @@ const rehearse = async (lane: Lane, story: Story): Promise<ReadonlyArray<Passing
 interface Result {
   readonly point: Point
   readonly hit: boolean
+  /** How many requests there were in all. */
+  readonly ended: number
   readonly at: string
 }
 
@@ -133,16 +135,22 @@ const killEverywhere = async (story: Story, prefix: string): Promise<ReadonlyArr
     const name = `${prefix}${point.when[0]}${point.at}`
     const killing = await Killing.begin(lane, name)
     await story(killing, point).catch((cause) => explain(lane, cause, name))
+    const { length: ended } = lane.proxy.passed
     const last = lane.proxy.passed[point.at - 1]
     await killing.end()
-    return { point, hit: killing.hasRestarted, at: last ? describeRequest(last) : "" }
+    return { point, hit: killing.hasRestarted, ended, at: last ? describeRequest(last) : "" }
   })
   tell(prefix, results, startedAt)
   return results
 }
 
-/** Few: the number of requests may differ by one where two answers come in another order. */
+/**
+ * Whatever came was met; what did not come was after the end. That is little: the number of requests may differ by one
+ * where two answers come in another order.
+ */
 const assertReached = (results: ReadonlyArray<Result>): void => {
+  const wrong = results.filter(({ hit, ended, point }) => !hit && ended >= point.at)
+  assert.deepEqual(wrong, [])
   const missed = results.filter(({ hit }) => !hit).map(({ point }) => `${point.when} ${point.at}`)
   assert.isAtMost(missed.length, 2, `not reached: ${missed.join(", ")}`)
 }
