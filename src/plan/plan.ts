@@ -162,17 +162,27 @@ export const withoutPrune = (plan: Plan): Plan => ({
 })
 
 /**
- * What the next plan takes as `applied`. An object that is held or fails keeps its place in it: that it
- * was deleted, and is left so, must outlive later commits that do not touch it.
+ * What the next plan takes as `applied`; `known` is what this one took. An object that is held or fails keeps its place
+ * in it: that it was deleted, and is left so, must outlive later commits that do not touch it. So does one that this
+ * plan could not see: its document did not render, or its kind is not served now.
  */
-export const appliedAfter = (plan: Plan, changes: ChangeSet): ReadonlyMap<ObjectKey, string> => {
+export const appliedAfter = (
+  plan: Plan,
+  changes: ChangeSet,
+  known: ReadonlyMap<ObjectKey, string> = new Map(),
+): ReadonlyMap<ObjectKey, string> => {
+  const { wanted, claimed, complete, delegated } = plan
   const done = changes.filter(isAsGitSays).map((c) => formatRef(c.ref))
   const live = new Set(done)
-  return new Map(
-    [...plan.wanted].flatMap(([key, want]) =>
-      live.has(key) || want.appliedBefore ? [[key, want.hash]] : [],
+  const mayBe = (key: ObjectKey): boolean =>
+    !wanted.has(key) && key !== delegated?.deployment && (!complete || claimed.has(key))
+  return new Map([
+    ...[...known].filter(([key]) => mayBe(key)),
+    ...[...wanted].flatMap(
+      ([key, want]): ReadonlyArray<readonly [ObjectKey, string]> =>
+        live.has(key) || want.appliedBefore ? [[key, want.hash]] : [],
     ),
-  )
+  ])
 }
 
 /** Objects of Git that are live as it says; a delegated one is, once its Rollout has its pod template. */

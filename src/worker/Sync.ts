@@ -97,7 +97,11 @@ const make = (identityRules: IdentityRules) =>
     const trackedKinds = ({ repository }: Journey) =>
       Effect.map(course.statusOf(repository), (status) => status?.inventoryKinds ?? [])
 
-    const applyPlan = Effect.fn("Sync.apply")(function* (journey: Journey, plan: Plan) {
+    const applyPlan = Effect.fn("Sync.apply")(function* (
+      journey: Journey,
+      plan: Plan,
+      { input }: Seen,
+    ) {
       const { repository, identity, key, startedAt } = journey
       const result = yield* applier.run({
         caller: identity,
@@ -107,7 +111,7 @@ const make = (identityRules: IdentityRules) =>
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
       claims.refused(key, refusedIn(result.changes), startedAt)
-      yield* cache.applied.set(key, appliedAfter(plan, result.changes))
+      yield* cache.applied.set(key, appliedAfter(plan, result.changes, input.applied))
       const now = yield* Clock.currentTimeMillis
       yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
       return result
@@ -118,14 +122,12 @@ const make = (identityRules: IdentityRules) =>
       const unasked = unaskedIn(journey)
       const row = begun(journey, commit)
       const rendered = yield* renderCommit(journey, commit)
-      const plan = yield* planCommit(
-        journey,
-        yield* look(journey, commit, rendered, renderAt(journey)),
-      )
+      const seen = yield* look(journey, commit, rendered, renderAt(journey))
+      const plan = yield* planCommit(journey, seen)
       yield* cache.commits.set(key, row)
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
-        : yield* applyPlan(journey, plan)
+        : yield* applyPlan(journey, plan, seen)
       const known = { repository, commit, before, unasked, rollback }
       const outcome = outcomeOf({ ...known, rendered, plan, result })
       const clean = outcome.failures.length === 0 && !isOvertaken(journey)

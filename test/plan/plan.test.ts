@@ -462,6 +462,18 @@ describe("what counts as applied", () => {
       ["create ConfigMap shop/c", "held A055 ConfigMap shop/a", "held A055 ConfigMap shop/b"],
     )
   })
+  it("stays known of what a plan could not see, and is forgotten of what left Git", () => {
+    const applied = new Map(["/Widget/shop/w", "/ConfigMap/shop/b"].map((key) => [key, "v1:x"]))
+    const widget = new Map(
+      [...applied].map(([key, is]) => [key.replace("/W", "example.com/W"), is]),
+    )
+    const wanted = [desired("ConfigMap shop/a"), desired("Widget shop/w")]
+    const kept = (complete: boolean) => [
+      ...appliedAfter(makePlan(input(wanted, [], { complete })), [], widget).keys(),
+    ]
+    assert.deepStrictEqual(kept(true), ["example.com/Widget/shop/w"])
+    assert.deepStrictEqual(kept(false), ["example.com/Widget/shop/w", "/ConfigMap/shop/b"])
+  })
   it("stays known of an object whose kind could not be listed", () => {
     const applied = new Map([["/ConfigMap/shop/a", hash(two[0] ?? desired(A))]])
     const plan = makePlan(input(two, [], { applied, live: snapshot([], ["/ConfigMap"]) }))

@@ -89,11 +89,12 @@ describe("an object that two GitRepositories have in Git", () => {
   })
 })
 
-describe("an object that another GitRepository has in Git and does not apply", () => {
+describe("an object that another GitRepository has in Git and opts out", () => {
   const IGNORED = "  annotations: {kustomize.toolkit.fluxcd.io/ssa: Ignore}\n"
+  const DISABLED = "  annotations: {kustomize.toolkit.fluxcd.io/reconcile: disabled}\n"
   it.each<[string, (name: string) => Record<string, string>]>([
     ["opted-out", (x) => ({ "x.yaml": configMap(x, "b", IGNORED) })],
-    ["twice", (x) => ({ "x.yaml": configMap(x, "b"), "again.yaml": configMap(x, "b") })],
+    ["left-alone", (x) => ({ "x.yaml": configMap(x, "b", DISABLED) })],
   ])("goes when its owner drops it: %s", async (tag, files) => {
     explainFailure(here)
     const { a, b } = await pair(tag)

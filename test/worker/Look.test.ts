@@ -81,6 +81,21 @@ describe("a look", () => {
   })
 })
 
+describe("a document that does not render for a while", () => {
+  it.effect("brings back nothing that is left deleted", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, repository, find } = yield* given(world, { healPolicy: "manual" })
+      git.commit({ "a.yaml": "kind: [" })
+      yield* sync(repository, "webhook")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* TestClock.adjust("1 minute")
+      assert.include(told(yield* sync(repository, "webhook")), "held ConfigMap/apps/a")
+      assert.isUndefined(find())
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
 describe("after a restart", () => {
   it("the status tells since when, and which conflicts were left", () => {
     const row = { action: "left", firstSeen: "2026-11-20T10:00:00Z", manager: "kubectl-edit" }
