@@ -137,15 +137,21 @@ const WHOLE: ReadonlySet<string> = new Set([
   "False HealthCheckFailed",
 ])
 
-/** The spec that `lastSyncedCommit` was applied whole under; a status of before that was kept tells it by Ready. */
-const wholeGeneration = (status: RepositoryStatus): number | undefined => {
+/**
+ * The spec that `lastSyncedCommit` was applied whole under. A status of before that was kept tells it by Ready, and so
+ * does that of a dry run, which applies nothing and looks at what was applied before it.
+ */
+const wholeGeneration = ({ spec }: GitRepository, status: RepositoryStatus): number | undefined => {
   const ready = conditionOf(status, "Ready")
   const isWhole = WHOLE.has(`${ready?.status} ${ready?.reason}`)
-  return status.lastSyncedGeneration ?? (isWhole ? ready?.observedGeneration : undefined)
+  const told = isWhole ? ready?.observedGeneration : undefined
+  return spec.dryRun ? told : (status.lastSyncedGeneration ?? told)
 }
 
-const isWhole = ({ metadata }: GitRepository, status: RepositoryStatus = {}): boolean =>
-  metadata.generation !== undefined && wholeGeneration(status) === metadata.generation
+const isWhole = (repository: GitRepository, status: RepositoryStatus = {}): boolean => {
+  const { generation } = repository.metadata
+  return generation !== undefined && wholeGeneration(repository, status) === generation
+}
 
 /** This spec of this commit was applied whole: what is absent now, somebody deleted. */
 export const isApplied = (
