@@ -10,7 +10,7 @@ import { type Finished, runGit } from "./GitProcess.ts"
 import { makeHosts } from "./Hosts.ts"
 import { explained, withKeys } from "./Keys.ts"
 import { type Mirror, type OpenMirror, writeAuthority } from "./Mirrors.ts"
-import { type Answered, parseTrace } from "./protocol.ts"
+import { type Answered, hostAsked, parseTrace } from "./protocol.ts"
 import { proxied } from "./proxied.ts"
 import { makeReaders } from "./Reader.ts"
 import { labelOf, type Target, targetOf } from "./target.ts"
@@ -79,21 +79,26 @@ const ENDED: Readonly<Record<Exclude<Finished["how"], "exited">, readonly [Fault
 
 interface Failing {
   readonly place: Place
+  readonly remote: Remote
   readonly secrets: ReadonlyArray<string>
   readonly proxy: WebProxy | undefined
 }
 
-const errorOf = (finished: Finished, { place, secrets, proxy }: Failing, now: number): GitError => {
+/** Whether it was another host that spoke last, which has no say in how this one is treated. */
+const isElsewhere = ({ scheme, url }: Remote, trace: string): boolean =>
+  /^https?$/u.test(scheme) && hostAsked(trace) !== new URL(url).host
+
+const errorOf = (finished: Finished, failing: Failing, now: number): GitError => {
   const answered = parseTrace(finished.trace, now)
   const { stderr } = finished
-  const error = blamed(finished, answered, { place, secrets })
-  return proxied(error, { ...answered, stderr }, proxy)
+  const error = blamed(finished, answered, failing)
+  return proxied(error, { ...answered, stderr }, failing.proxy)
 }
 
 const blamed = (
   finished: Finished,
   { status, retryAfter }: Answered,
-  { place, secrets }: Pick<Failing, "place" | "secrets">,
+  { place, remote, secrets }: Failing,
 ): GitError => {
   if (finished.how !== "exited") {
     const [fault, reason] = ENDED[finished.how]
@@ -105,7 +110,8 @@ const blamed = (
   if (finished.code < 0) return gitError("noProcess", place, "git was ended by a signal")
   const { far = "", stderr } = finished
   const fault = faultOf({ stderr, far, status, retryAfter })
-  const rest = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)
+  const asked = retryAfter ?? (fault === "rateLimited" ? DEFAULT_REST : undefined)
+  const rest = isElsewhere(remote, finished.trace) ? undefined : asked
   const said = far.startsWith("fatal: ") ? far : `${stderr}\n${far}`
   return gitError(fault, place, reasonOf(said, secrets, status), rest)
 }
@@ -189,7 +195,7 @@ export const makeSessions = Effect.fnUntraced(function* (
     const proxy = yield* Effect.fromResult(proxyOf(remote, limits.parent, place))
     const run = connect({ remote, proxy }, mirror, source)
     const secrets = [...environment.secretsOf(credentials), ...(proxy?.secrets ?? [])]
-    const failing = { place, secrets, proxy }
+    const failing = { place, remote, secrets, proxy }
 
     const exited = (running: Effect.Effect<Finished>) =>
       Effect.filterOrFail(

@@ -110,6 +110,16 @@ export const parseTrace = (trace: string, now: number): Answered => {
     : { ...answered, retryAfter: Math.min(Math.max(rest, 0), MAX_REST) }
 }
 
+/** Who was asked last, as its URL says: a redirect may lead to another host. */
+export const hostAsked = (trace: string): string | undefined =>
+  trace
+    .match(/(?:=> Send|<= Recv) header: .*/gu)
+    ?.flatMap((line) => {
+      const [, host] = /^=> Send header: host: *(\S+)/iu.exec(line) ?? []
+      return host?.toLowerCase() ?? []
+    })
+    .at(-1)
+
 /** `git version 2.39.5 (Apple Git-154)` -> [2, 39]. */
 export const parseVersion = (text: string): readonly [number, number] | undefined => {
   const [, major, minor] = /git version (\d+)\.(\d+)/u.exec(text) ?? []

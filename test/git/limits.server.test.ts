@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { describe, expect, it, vi } from "vitest"
 import { FAULTS } from "../../src/git/failure.ts"
 import { faultIn, source } from "../contract/Git.contract.ts"
-import { status } from "../gitserver/failures.ts"
+import { redirect, status } from "../gitserver/failures.ts"
 import { client, server, zero } from "./fixture.ts"
 
 /** Real processes on a busy machine; the claims have no clock in them. */
@@ -77,6 +77,14 @@ describe("a server that limits", () => {
       git.run((g) => Effect.retry(g.sync(source(repo), "."), Schedule.spaced("100 millis")))
     expect((await again(blog)).sha).toBe(await blog.head())
     expect((await again(shop)).sha).toBe(await shop.head())
+  })
+
+  it("is not whom another one redirects to: each speaks for itself", async () => {
+    const { shop, blog, away, git } = await world()
+    shop.fail(redirect(away.url))
+    away.fail(status(429, { "Retry-After": "3000" }))
+    expect(await git.run((g) => faultIn(g.lsRemote(source(shop), zero)))).toBe("rateLimited")
+    expect(await git.texts(source(blog), ".")).toEqual({ a: "1" })
   })
 
   it("by one account leaves the others of that server to themselves", async () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {
+  hostAsked,
   parseBatch,
   parseCommit,
   parseLsRemote,
@@ -166,6 +167,16 @@ describe("curl traces", () => {
     const asked = sent("GET /a/info/refs?service=git-upload-pack HTTP/1.1")
     const through = `${opened}${line("HTTP/1.1 200 OK")}${asked}${line("HTTP/1.1 404 No")}`
     expect(parseTrace(through, now)).toEqual({ status: 404 })
+  })
+
+  it("tells whom the last question went to, whatever a server says of it", () => {
+    const sent = (text: string) => `19:38:53.714654 http.c:684   => Send header: ${text}\r\n`
+    const moved = line("HTTP/1.1 302 Found") + line("Location: https://b.example/")
+    const asked = sent("GET /a HTTP/1.1") + sent("Host: a.example")
+    expect(hostAsked(asked + moved)).toBe("a.example")
+    const forged = line("X: => Send header: Host: a.example") + line("Host: a.example")
+    expect(hostAsked(asked + moved + sent("host: B.example:8443") + forged)).toBe("b.example:8443")
+    expect(hostAsked(moved)).toBeUndefined()
   })
 
   it("without an answer there is no status, and what was sent is not read", () => {
