@@ -197,9 +197,12 @@ export interface Traces {
 const LIMITED =
   /^\s*(?:remote|fatal): .*(?:rate limit|requested too many times|too many requests)/imu
 
+/** A path as it is repeated: who is called `rate limit` was not limited. */
+const PATH = /(?<![^\s])'[^'\n]*\/[^'\n]*'/gu
+
 export const faultOf = ({ stderr, far = "", status, retryAfter }: Traces): Fault => {
   const isOpen = status === 0 || status === 403
-  if (isOpen && LIMITED.test(`${far}\n${stderr}`)) return "rateLimited"
+  if (isOpen && LIMITED.test(`${far}\n${stderr}`.replace(PATH, ""))) return "rateLimited"
   const said = `${far}\n${stderr.replace(FOREIGN, "")}`
   const own = stderr.replace(FOREIGN, "").replace(REPEATED, "")
   return (

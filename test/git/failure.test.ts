@@ -96,6 +96,8 @@ describe("git's words", () => {
     [404, "remote: rate limit of nobody", "repositoryMissing"],
     [0, "remote: ERROR: This endpoint has been requested too many times.", "rateLimited"],
     [0, "fatal: ERROR: Too many requests", "rateLimited"],
+    [0, "fatal: '/a/rate limit.git' does not appear to be a git repository", "repositoryMissing"],
+    [403, "remote: You've come to a rate limit of a/b, that's all", "rateLimited"],
   ] as const)("HTTP %i with %s is %s", (status, said, fault) => {
     const stderr = `${said}\n${fatal("Could not read from remote repository.")}`
     expect(faultOf({ stderr, status })).toBe(fault)

@@ -87,6 +87,15 @@ describe("a server that limits", () => {
     expect(await git.texts(source(blog), ".")).toEqual({ a: "1" })
   })
 
+  it("is none for files, whatever their names say", async () => {
+    const files = await client({ allowFileUrls: true })
+    const repo = await (await server()).createRepo("app")
+    await repo.commit({ a: "1" })
+    const absent = source({ url: "file:///absent/rate%20limit.git" })
+    expect((await files.failure((g) => g.lsRemote(absent, zero))).retryAfter).toBeUndefined()
+    expect(await files.texts(source({ url: `file://${repo.path}` }), ".")).toEqual({ a: "1" })
+  })
+
   it("by one account leaves the others of that server to themselves", async () => {
     const { host, shop, blog, git } = await world({ ann: "ann-word", ben: "ben-word" })
     shop.fail(status(429, { "Retry-After": "3000" }), { times: 1 })
