@@ -1,6 +1,6 @@
 /** The rows of the status: failures, drift, commit, plan, history and summary, each bounded. Pure. */
 import { Result } from "effect"
-import { type Action, count } from "../domain/change.ts"
+import { type Action, type Change, count } from "../domain/change.ts"
 import type { Failure } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import type { Commit } from "../domain/source.ts"
@@ -90,4 +90,22 @@ export const withHistory = (
     (outcome?.unasked === undefined &&
       (history[0]?.phase !== entry.phase || history[0].commit !== entry.commit))
   return isNews ? { ...status, history: [entry, ...history].slice(0, MAX_HISTORY) } : status
+}
+
+/** Deleted by us; or about to be, or not created again, by `spec.force`. */
+const mayBeGone = ({ action, failure, heals }: Change): boolean =>
+  action === "deleted" || (heals !== true && RECREATED.has(failure?.code ?? ""))
+const RECREATED = new Set(["NOPEA-A046", "NOPEA-A059"])
+
+/** What was applied whole, and under which spec. Deletes for another commit's sake end that: what is absent may be its doing. */
+export const wholeEntries = (
+  { lastSyncedGeneration: generation, ...before }: RepositoryStatus,
+  { commit, changes }: SyncOutcome,
+  isWhole: boolean,
+  at: Moment,
+): RepositoryStatus => {
+  if (isWhole)
+    return { ...before, lastSyncedCommit: commit.sha, lastSyncedGeneration: at.generation }
+  const isKept = generation !== undefined && !changes.some(mayBeGone)
+  return isKept ? { ...before, lastSyncedGeneration: generation } : before
 }

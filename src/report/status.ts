@@ -28,6 +28,7 @@ import {
   failureEntries,
   planEntries,
   summaryOf,
+  wholeEntries,
   withHistory,
   wroteAnything,
 } from "./entries.ts"
@@ -159,21 +160,10 @@ const keptUp = (
   at: Moment,
 ): RepositoryStatus => {
   const failures = failureEntries([toFailure(unasked), ...outcome.failures])
+  const isLast = outcome.commit.sha === known.lastSyncedCommit
+  const kept = isLast ? known : wholeEntries(known, outcome, false, at)
   const did = wroteAnything(outcome) ? { lastSyncTime: timeText(at.now) } : {}
-  return judged({ ...known, ...did, failures }, verdictOfError(unasked, retryIn), at)
-}
-
-/** What was applied whole, and under which spec. Deletes for another commit's sake end that: what is absent may be its doing. */
-const wholeEntries = (
-  { lastSyncedGeneration: generation, ...before }: RepositoryStatus,
-  { commit, changes }: SyncOutcome,
-  isWhole: boolean,
-  at: Moment,
-): RepositoryStatus => {
-  if (isWhole)
-    return { ...before, lastSyncedCommit: commit.sha, lastSyncedGeneration: at.generation }
-  const isKept = generation !== undefined && changes.every(({ action }) => action !== "deleted")
-  return isKept ? { ...before, lastSyncedGeneration: generation } : before
+  return judged({ ...kept, ...did, failures }, verdictOfError(unasked, retryIn), at)
 }
 
 const succeeded = (

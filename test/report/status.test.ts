@@ -14,7 +14,18 @@ import {
 } from "../../src/report/status.ts"
 import { NOTE } from "../../src/report/verdict.ts"
 import { raw, repository } from "../domain/repositories.ts"
-import { failure, gitError, outcome, report, START, sha, type Told, untouched } from "./reports.ts"
+import {
+  change,
+  failure,
+  gitError,
+  outcome,
+  outcomeOf,
+  report,
+  START,
+  sha,
+  type Told,
+  untouched,
+} from "./reports.ts"
 
 /** `Synced Ready=True/Succeeded Drifted=False/Succeeded`. */
 const gist = (status: RepositoryStatus): string =>
@@ -233,6 +244,11 @@ describe("the commits", () => {
     expect(told(outcome("b", "unchanged web, held api"))).toBe(generation)
     expect(told(outcome("b", "deleted web, failed job"))).toBeUndefined()
     expect(told(outcome("b", "deleted web, unchanged api"))).toBe(generation)
+    const recreated = (over: object) => ({ ...change("failed job"), failure: failure(over) })
+    for (const code of ["NOPEA-A046", "NOPEA-A059"])
+      expect(told(outcomeOf("b", [recreated({ code })]))).toBeUndefined()
+    const keptUp = (commit: string) => outcome(commit, "deleted web", { unasked: gitError() })
+    expect([told(keptUp("a")), told(keptUp("b"))]).toEqual([generation, undefined])
   })
 
   it("a Git server that fails leaves both as they were", () => {
