@@ -119,9 +119,16 @@ const delegationIn = ({ desired, rules: { owner, policy } }: PlaceInput): Delega
   return delegate({ desired, name: rolloutRef.name, namespace })
 }
 
-/** No longer delegated, or no longer filled: it is from now on as Git writes it. */
-const isBack = (key: ObjectKey, before?: Delegated, now?: Delegated): boolean =>
-  key === before?.deployment || (key === before?.rollout && key !== now?.rollout)
+/** No longer delegated, or no longer filled: it is applied once as Git writes it, and then as any other object. */
+const isBack = (
+  { ref, hash }: Want,
+  { formerly: before, applied }: PlaceInput,
+  now: Delegated | undefined,
+): boolean => {
+  const key = formatRef(ref)
+  const isOut = key === before?.deployment || (key === before?.rollout && key !== now?.rollout)
+  return isOut && applied.get(key) !== hash
+}
 
 const unservedGroups = ({ desired, kinds }: PlaceInput): ReadonlySet<string> =>
   new Set(desired.filter((d) => !kinds.find(d.ref, d.ref.version)).map((d) => d.ref.group))
@@ -146,7 +153,7 @@ export const placeAll = (input: PlaceInput): Placed => {
     const want: Want = {
       ...plain,
       ...(desired === lent ? { lent: true } : {}),
-      ...(desired !== lent && isBack(key, input.formerly, to) ? { returns: true } : {}),
+      ...(desired !== lent && isBack(plain, input, to) ? { returns: true } : {}),
     }
     const same = wants.get(key)
     if (same === undefined) wants.set(key, [want])

@@ -180,9 +180,19 @@ export const appliedAfter = (
     ...[...known].filter(([key]) => mayBe(key)),
     ...[...wanted].flatMap(
       ([key, want]): ReadonlyArray<readonly [ObjectKey, string]> =>
-        live.has(key) || want.appliedBefore ? [[key, want.hash]] : [],
+        live.has(key) || (want.appliedBefore && !want.returns) ? [[key, want.hash]] : [],
     ),
   ])
+}
+
+/** What counts as applied if the run is cut short: of what it may have deleted by then, nobody else did. */
+export const appliedWhile = (
+  { prune, stages, rules }: Plan,
+  known: ReadonlyMap<ObjectKey, string>,
+): ReadonlyMap<ObjectKey, string> => {
+  const recreated = rules.policy.force ? stages.flat() : []
+  const going = new Set([...prune.flat(), ...recreated].map(({ ref }) => formatRef(ref)))
+  return going.size === 0 ? known : new Map([...known].filter(([key]) => !going.has(key)))
 }
 
 /** Objects of Git that are live as it says; a delegated one is, once its Rollout has its pod template. */
@@ -207,7 +217,7 @@ export const delegatedAfter = (plan: Plan, changes: ChangeSet): Delegated | unde
   const back = isOff ? formerly?.deployment : undefined
   const isBack =
     back === undefined ||
-    !wanted.has(back) ||
+    wanted.get(back)?.returns !== true ||
     changes.some((change) => formatRef(change.ref) === back && isAsGitSays(change))
   const isOpen = isIncomplete(changes) || (!isOff && delegated === undefined) || !isBack
   return isOpen ? (formerly ?? delegated) : delegated

@@ -31,6 +31,7 @@ import {
   appliedWhole,
   isApplied,
   isOvertaken,
+  isTriedSince,
   type Journey,
   memoryFrom,
   rulesOf,
@@ -146,7 +147,8 @@ export const makeLook = Effect.gen(function* () {
     const rendered = yield* Effect.option(renderAt(sha))
     if (rendered._tag === "None") return input.applied
     const last = placeAll({ ...input, desired: rendered.value.objects }).wants
-    return new Map([...last].flatMap(([key, [want]]) => (want ? [[key, want.hash] as const] : [])))
+    const said = [...last].flatMap(([, [want]]) => (want === undefined || want.returns ? [] : want))
+    return new Map(said.map(({ ref, hash }) => [formatRef(ref), hash]))
   })
 
   /** The input with everything that is asked about what drifted; most syncs ask nothing. */
@@ -234,7 +236,7 @@ export const makeLook = Effect.gen(function* () {
       live: { objects, unknown: snapshot.unknown },
       kinds: yield* kube.discovery(),
       applied: known ?? new Map(),
-      settled: isApplied(repository, status, commit),
+      settled: isApplied(repository, status, commit) && !isTriedSince(journey, commit),
       formerly: status?.delegated,
       hashKey: yield* hashKey.get,
     }

@@ -9,13 +9,20 @@ import { elapsedMillis } from "../domain/Elapsed.ts"
 import type { SyncError } from "../domain/errors.ts"
 import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
-import { rollbackOf } from "../domain/rollback.ts"
+import { isSameRollback, rollbackOf } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
 import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
 import { refusedIn } from "../plan/claims.ts"
 import { memoryAfter } from "../plan/evidence.ts"
-import { appliedAfter, idleKeys, makePlan, type Plan, withoutPrune } from "../plan/plan.ts"
+import {
+  appliedAfter,
+  appliedWhile,
+  idleKeys,
+  makePlan,
+  type Plan,
+  withoutPrune,
+} from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { inRollback } from "./Commits.ts"
@@ -103,6 +110,8 @@ const make = (identityRules: IdentityRules) =>
       { input }: Seen,
     ) {
       const { repository, identity, key, startedAt } = journey
+      const { applied } = input
+      if (applied.size > 0) yield* cache.applied.set(key, appliedWhile(plan, applied))
       const result = yield* applier.run({
         caller: identity,
         repository: key,
@@ -111,7 +120,7 @@ const make = (identityRules: IdentityRules) =>
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
       claims.refused(key, refusedIn(result.changes), startedAt)
-      yield* cache.applied.set(key, appliedAfter(plan, result.changes, input.applied))
+      yield* cache.applied.set(key, appliedAfter(plan, result.changes, applied))
       const now = yield* Clock.currentTimeMillis
       yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
       return result
@@ -135,10 +144,11 @@ const make = (identityRules: IdentityRules) =>
       return outcome
     })
 
-    const isSettled = ({ route, before, repository }: Journey, commit: Commit): boolean =>
+    const isSettled = ({ route, before, repository, rollback }: Journey, commit: Commit) =>
       route.mayEndEarly &&
       before?.clean === true &&
       before.commit.sha === commit.sha &&
+      isSameRollback(before.rollback, rollback) &&
       before.generation === repository.metadata.generation
 
     const run = Effect.fnUntraced(function* (request: SyncRequest) {

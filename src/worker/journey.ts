@@ -160,6 +160,10 @@ export const isApplied = (
   commit: Commit,
 ): boolean => status?.lastSyncedCommit === commit.sha && isWhole(repository, status)
 
+/** Another commit was begun since: what is absent may be its doing, and what was applied is remembered. */
+export const isTriedSince = ({ before }: Journey, { sha }: Commit): boolean =>
+  before !== undefined && before.commit.sha !== sha
+
 /** The commit that this very spec brought whole, where its policy may have left what somebody deleted of it. */
 export const appliedWhole = (
   repository: GitRepository,

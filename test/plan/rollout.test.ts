@@ -14,6 +14,7 @@ import { asGuest, asLent, giveBack, lentObject, otherGiver } from "../../src/pla
 import type { LiveObject } from "../../src/plan/live.ts"
 import { placeAll } from "../../src/plan/placement.ts"
 import {
+  appliedAfter,
   appliedCountOf,
   delegatedAfter,
   describePlan,
@@ -581,6 +582,23 @@ describe("switching off", () => {
     )
     assert.deepEqual(lines(plan), ["patch Deployment shop/api"])
     assert.deepInclude(plan.stages.flat()[0], { heals: false, returns: true })
+  })
+  it("applies it once: while something else fails it is governed as any other object", () => {
+    const key = WAS.deployment
+    const edited = {
+      ...live("Deployment shop/api ours unproven", hash(deployment())),
+      proven: true,
+    }
+    const once = { ...OFF, applied: new Map([[key, hash(deployment())]]) }
+    const plan = planned([deployment()], [edited], { healPolicy: "manual" }, once)
+    assert.deepEqual(lines(plan), ["held A055 Deployment shop/api"])
+    assert.isUndefined(delegatedAfter(plan, plan.settled), "it has been given back")
+  })
+  it("a Deployment that was held has not been applied, whatever else was", () => {
+    const glass = live("Deployment shop/api ours suspend=true", hash(deployment()))
+    const plan = planned([deployment()], [glass], {}, { ...OFF, settled: true })
+    assert.isFalse(appliedAfter(plan, plan.settled).has(WAS.deployment))
+    assert.deepEqual(delegatedAfter(plan, plan.settled), WAS)
   })
   it("leaves break-glass on the Deployment in force", () => {
     const glass = live("Deployment shop/api ours suspend=true", "v1:x")

@@ -141,6 +141,19 @@ describe("a rollback", () => {
     ),
   )
 
+  it.effect("is over where Git itself goes back, for every look since", () =>
+    world(({ git, asked, good, bad }) =>
+      Effect.gen(function* () {
+        const back = asked(`${bad}..${good}`)
+        yield* sync(back, "specChanged")
+        git.createBranch("main", good)
+        yield* TestClock.adjust("1 minute")
+        for (const kind of ["poll", "drift", "reconcile"] as const)
+          assert.isUndefined(outcomeOf(yield* sync(back, kind)).rollback, kind)
+      }),
+    ),
+  )
+
   it.effect("that is not understood applies neither commit, and asks nobody", () =>
     world(({ git, asked, good, live, calls }) =>
       Effect.gen(function* () {

@@ -230,6 +230,35 @@ describe("while a newer commit waits for a dependency", () => {
 })
 
 describe("a commit whose sync ran out of time", () => {
+  it.effect(
+    "while it deleted: what is gone is its doing, and comes back with the one before",
+    () => {
+      const world = syncs()
+      return Effect.gen(function* () {
+        const all = yield* given(world, { timeout: "30s", healPolicy: "manual" })
+        const { first, git, kube } = all
+        const synced = { lastSyncedCommit: first, lastAttemptedCommit: first }
+        const repository = { ...all.repository, status: { ...synced, lastSyncedGeneration: 1 } }
+        git.commit({ "a.yaml": null, "b.yaml": null, "c.yaml": configMap("c") })
+        let isSlow = true
+        kube.intercept(({ verb, name }) =>
+          isSlow && verb === "delete" && name?.name === "b" ? Effect.never : Effect.void,
+        )
+        const running = yield* Effect.forkChild(sync(repository, "webhook"))
+        yield* TestClock.adjust("30 seconds")
+        assert.deepStrictEqual(told(yield* Fiber.join(running)), ["NOPEA-C005"])
+        isSlow = false
+        git.createBranch("main", first)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(told(yield* sync(repository, "poll")), [
+          "created ConfigMap/apps/a",
+          "deleted ConfigMap/apps/c",
+          "unchanged ConfigMap/apps/b",
+        ])
+      }).pipe(Effect.provide(world.layer))
+    },
+  )
+
   it.effect("is not taken back by a look at drift", () => {
     const world = syncs()
     return Effect.gen(function* () {
