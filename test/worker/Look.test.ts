@@ -32,11 +32,12 @@ const given = Effect.fnUntraced(function* (world: ReturnType<typeof syncs>, spec
   kube.put({ apiVersion: "v1", kind: "Namespace", metadata: { name: "apps" } })
   const object = kube.put(repositoryObject("web", { spec: { url: git.url, ...spec } }))
   const repository = Result.getOrThrow(decodeRepository(object))
-  git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
+  const commit = git.commit({ "a.yaml": configMap("a"), "b.yaml": configMap("b") })
   yield* sync(repository, "startup")
   kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
   yield* TestClock.adjust("1 second")
   return {
+    commit,
     git,
     kube,
     repository,
@@ -61,6 +62,20 @@ describe("a look", () => {
         assert.deepStrictEqual(outcome.plan, [{ object: "/ConfigMap/apps/a", action: "healed" }])
         assert.isUndefined(find())
       }
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("with spec.dryRun tells of a deletion also after a restart", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { commit, repository } = yield* given(world, {})
+      yield* (yield* Cache).drop("apps/web")
+      const { conditions = [], ...known } = applied(commit, "True", "Succeeded")
+      const dry = conditions.map((one) => ({ ...one, observedGeneration: 9 }))
+      const status = { ...known, lastSyncedGeneration: 1, conditions: dry }
+      const observed = { ...edited(repository, { dryRun: true }), status }
+      const { plan } = Result.getOrThrow(yield* sync(observed, "startup"))
+      assert.deepStrictEqual(plan, [{ object: "/ConfigMap/apps/a", action: "healed" }])
     }).pipe(Effect.provide(world.layer))
   })
 
