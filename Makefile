@@ -29,6 +29,7 @@ demo: need-git need-plane $(INSTALLED) dist/nopea.js ## Show what NOPEA does, on
 	@npm run --silent demo
 
 test: need-git need-plane $(INSTALLED) dist/nopea.js ## Run every test, those on a real API server too
+	@echo "running every test, or those of TEST_ARGS; all of them take about half an hour on two cores"
 	@npm test --silent -- $(TEST_ARGS)
 
 check: need-git $(INSTALLED) ## Format, lint, types, unit and architecture tests (under a minute)
@@ -81,6 +82,7 @@ clean: ## Remove what was built and installed
 # platforms it was written on, and npm ci refuses a lock that lacks the optional ones of others.
 # --no-save keeps to the versions and digests of the lock and leaves it as it is.
 $(INSTALLED): package-lock.json | need-node
+	@echo "installing the packages of package-lock.json"
 	@npm install --no-save --no-progress --loglevel=error
 	@node_modules/.bin/node --version | grep -Eq '^v(2[6-9]|[3-9][0-9])' || \
 	{ echo "make: the Node 26 of npm's package \"node\" did not install; it needs its preinstall script (npm config get ignore-scripts)" >&2; exit 1; }

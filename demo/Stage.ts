@@ -16,6 +16,8 @@ const run = promisify(execFile)
 const root = join(import.meta.dirname, "..")
 export const NAMESPACE = "nopea-demo"
 export const usesCurrentCluster = process.env["CLUSTER"] === "current"
+/** What `make build` made. */
+export const program = join(root, "dist/nopea.js")
 const CRD = "gitrepositories.nopea.false.systems"
 
 export interface Stage {
@@ -113,8 +115,8 @@ const startController = async (
 ): Promise<Guarded> => {
   const log = join(folder, "controller.log")
   // The port that SIGUSR1 opens an inspector on, if it ever comes: any that is free.
-  const program = ["--inspect-port=127.0.0.1:0", join(root, "dist/nopea.js"), "controller"]
-  const controller = spawnGuarded(process.execPath, program, {
+  const words = ["--inspect-port=127.0.0.1:0", program, "controller"]
+  const controller = spawnGuarded(process.execPath, words, {
     log,
     env: {
       PATH: process.env["PATH"],

@@ -8,7 +8,14 @@ import { freePort } from "../test/cluster/freePort.ts"
 import { stall } from "../test/gitserver/failures.ts"
 import type { GitRepo } from "../test/gitserver/GitRepo.ts"
 import { drift } from "./drift.ts"
-import { chooseCluster, NAMESPACE, type Stage, setStage, usesCurrentCluster } from "./Stage.ts"
+import {
+  chooseCluster,
+  NAMESPACE,
+  program,
+  type Stage,
+  setStage,
+  usesCurrentCluster,
+} from "./Stage.ts"
 import {
   bold,
   elapsed,
@@ -241,6 +248,8 @@ const keep = async (stage: Stage): Promise<void> => {
 ${bold("KEEP=1")}: everything keeps running until Ctrl-C. In another terminal:
   alias k='${stage.plane.bin.kubectl} --kubeconfig ${stage.plane.kubeconfig} -n ${NAMESPACE}'
   k get gitrepositories
+  alias nopea='KUBECONFIG=${stage.plane.kubeconfig} ${process.execPath} ${program}'
+  nopea status shop -n ${NAMESPACE}
   git clone ${stage.git.url}/shop.git    # change deploy/*.yaml, commit, push
   tail -f ${stage.controllerLog}`)
   const alive = setInterval(() => undefined, 60_000)

@@ -108,7 +108,7 @@ export const setSuspended = (
   Effect.gen(function* () {
     const before = yield* repository(here, name)
     if (isSuspended(before) === suspend)
-      return `${target(before)} is ${suspend ? "suspended" : "not suspended"} already`
+      return `${target(before)} is ${suspend ? "suspended already" : "not suspended"}`
     yield* change(here, name, { spec: { suspend } })
     return suspend
       ? `${target(before)} suspended: nothing is synced or healed until nopea resume`

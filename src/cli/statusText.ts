@@ -127,7 +127,10 @@ const advice = (view: View): ReadonlyArray<readonly [string, string]> => {
       : []),
     ...(held === undefined
       ? []
-      : ([[`nopea approve-prune ${target}`, `lets ${short(held)} delete what left Git`]] as const)),
+      : ([
+          [`nopea diff ${target}`, "shows what would be deleted"],
+          [`nopea approve-prune ${target}`, `lets ${short(held)} delete what left Git`],
+        ] as const)),
     ...(back === undefined
       ? []
       : ([[`nopea rollback ${target}`, `goes back to ${short(back)}`]] as const)),
@@ -156,7 +159,7 @@ const saidOf = (view: View): string => {
   if (heldPrune(view) !== undefined) return message.split(". Fix: ")[0] ?? ""
   if ((view.status.failures ?? []).length === 0) return message
   const [first = ""] = message.split(". ")
-  return first.includes("[NOPEA-") ? "" : first
+  return first.includes("[NOPEA-") ? "" : first.replace(/ \(and \d+ more failures?\)$/u, "")
 }
 
 /** Everything that one asks first, as one text. */

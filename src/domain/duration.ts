@@ -38,8 +38,9 @@ export const goDuration = (
     Schema.isPattern(PATTERN, { expected: EXPECTED }),
     Schema.isMaxLength(30, { expected: EXPECTED }),
     check({
-      cel: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
-      message: `must be between ${least} and ${most}`,
+      // matches first: duration() of anything else is an error of its own, in words for nobody
+      cel: `self.matches(r'${PATTERN.source}') && duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+      message: `must be ${EXPECTED}, between ${least} and ${most}`,
       holds: (text) => {
         const millis = parseGoDuration(text) ?? low
         return millis >= low && millis <= high

@@ -2,7 +2,8 @@
 import type { Rule } from "./rules.ts"
 
 const LOOPBACK = /^http:\/\/(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?(\/|$)/u
-const PLAIN_OR_TLS = /^(https?|file):\/\//u
+/** What is neither this nor another known form is refused by the rule of the URL alone. */
+const SSH = /^(ssh:\/\/|[^/]*@)/u
 
 interface Located {
   readonly url: string
@@ -18,10 +19,10 @@ const keepsCredentials: Rule<Located> = {
 }
 
 const hasIdentity: Rule<Located> = {
-  cel: `has(self.secretRef) || self.url.matches(r'${PLAIN_OR_TLS.source}')`,
+  cel: `has(self.secretRef) || !self.url.matches(r'${SSH.source}')`,
   message:
     "spec.secretRef is required with an ssh URL: name a Secret with identity and known_hosts",
-  holds: ({ secretRef, url }) => secretRef !== undefined || PLAIN_OR_TLS.test(url),
+  holds: ({ secretRef, url }) => secretRef !== undefined || !SSH.test(url),
 }
 
 interface Notifying {

@@ -74,6 +74,15 @@ Conditions
   nopea rollback api -n shop   goes back to 3e2d1cc
   nopea explain NOPEA-A004     says more about it`)
   })
+  it("of several failures counts them once, where they are listed", () => {
+    const message = failed.conditions[0]?.message.replace(
+      "applied.",
+      "applied (and 2 more failures).",
+    )
+    const conditions = [{ ...failed.conditions[0], message }]
+    const text = statusText(view("api", { ...failed, conditions }), told)
+    expect(text).toContain("shop/api  Failed\n  4f1c2ab: 11 of 12 objects applied\n")
+  })
   it("of one that drifted says who did what, and what becomes of it", () => {
     expect(statusText(view("api", drifted), told)).toContain(`Drift
   apps/Deployment/shop/api  spec.replicas
@@ -87,6 +96,7 @@ Conditions
   it("of held deletes says how to approve them", () => {
     const text = statusText(view("api", held), told)
     expect(text).toContain("spec.pruneLimit 50% allows: nothing is deleted\n")
+    expect(text).toContain("nopea diff api -n shop            shows what would be deleted")
     expect(text).toContain("nopea approve-prune api -n shop   lets 4f1c2ab delete what left Git")
   })
   it("of a suspended one says how it goes on, of an unseen spec that it is unseen", () => {

@@ -99,6 +99,11 @@ describe("a wrong GitRepository is refused", () => {
     },
   )
 
+  it("with what is wrong alone: what is no URL is no ssh URL", () => {
+    for (const url of ["web", "ftp://git.example/web.git", "https:/git.example/web"])
+      expect(refusal(raw({ spec: { url } })).message).not.toContain("ssh URL:")
+  })
+
   it("with every problem at once, under one code, and named", () => {
     const { message } = refusal(raw({ spec: { interval: "soon", wait: 1, branch: "-x" } }))
     expect(message).toMatch(/^NOPEA-C001 read GitRepository shop\/web: /)
