@@ -52,7 +52,10 @@ export const chooseCluster = async (): Promise<void> => {
     "--minify",
     "-o",
     "jsonpath={.current-context} at {.clusters[0].cluster.server}",
-  ])
+  ]).catch((cause: { readonly stderr?: string; readonly message: string }) => {
+    const said = (cause.stderr || cause.message).trim()
+    throw new Error(`no cluster to play on ("kubectl config use-context" chooses one): ${said}`)
+  })
   process.stdout.write(
     `This demo will use the cluster ${stdout}.
 It adds the namespace ${NAMESPACE}, the namespace nopea-test-access with ServiceAccounts for this run, one of them
