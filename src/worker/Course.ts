@@ -140,24 +140,43 @@ export const makeCourse: (
     return chosen
   })
 
+  const known = (source: GitSource): Effect.Effect<Commit | undefined> =>
+    Effect.orElseSucceed(git.head(source), () => undefined)
+
+  const inMirror = Effect.fnUntraced(function* (source: GitSource, asked: Rollback | undefined) {
+    const head = yield* known(source)
+    if (asked === undefined || asked.from !== head?.sha) return { commit: head }
+    const pin = pinOf(source, asked)
+    return { commit: yield* known(pin), source: pin, rollback: asked }
+  })
+
+  /** A commit that waited when the process before ended wants its objects also while Git gives no answer. */
+  const foresee = Effect.fnUntraced(function* (begun: Journey, asked: Rollback | undefined) {
+    const { before, repository, request, source } = begun
+    if (request.trigger.kind !== "startup" || before !== undefined || repository.spec.dryRun) return
+    const { commit, ...found } = yield* inMirror(source, asked)
+    if (commit === undefined) return
+    const journey: Journey = { ...begun, ...found }
+    yield* verify(journey, commit)
+    yield* declareWaiting(journey, yield* renderCommit(journey, commit), false)
+  })
+
   const choose: Course["choose"] = Effect.fnUntraced(function* (begun, asked) {
     const wanted = yield* Effect.result(newest(begun, asked))
     if (Result.isSuccess(wanted)) return wanted.success
     const { failure: instead } = wanted
     const kept = keptInstead(begun, yield* cache.commits.get(begun.key))
-    if (kept === undefined) return yield* Effect.fail(instead)
+    if (kept === undefined) {
+      if (instead._tag === "GitError") yield* Effect.ignore(foresee(begun, asked))
+      return yield* Effect.fail(instead)
+    }
     return { ...(yield* Effect.mapError(choice(kept, asked), () => instead)), instead }
   })
-
-  const known = (source: GitSource): Effect.Effect<Commit | undefined> =>
-    Effect.orElseSucceed(git.head(source), () => undefined)
 
   const recall: Course["recall"] = Effect.fnUntraced(function* (repository, source, asked) {
     const sha = recallable(repository, yield* statusOf(repository))
     if (sha === undefined) return undefined
-    const head = yield* known(source)
-    const rollback = asked !== undefined && asked.from === head?.sha ? asked : undefined
-    const commit = rollback === undefined ? head : yield* known(pinOf(source, rollback))
+    const { commit, rollback } = yield* inMirror(source, asked)
     if (commit?.sha !== sha) return undefined
     const generation = repository.metadata.generation ?? 0
     const pin = rollback === undefined ? {} : { rollback }

@@ -15,7 +15,8 @@ export const makeWaiting = Effect.gen(function* () {
   const claims = yield* Claims
   const hashKey = yield* HashKey
 
-  return Effect.fn("Sync.wait")(function* (journey: Journey, rendered: Rendered) {
+  /** `isAll`: nothing newer may say otherwise. */
+  return Effect.fn("Sync.wait")(function* (journey: Journey, rendered: Rendered, isAll = true) {
     const { repository, key, startedAt, route } = journey
     const now = yield* Clock.currentTimeMillis
     const rules = rulesOf(repository, claims.others(key), now, memoryFrom(undefined))
@@ -27,7 +28,7 @@ export const makeWaiting = Effect.gen(function* () {
       settled: false,
       hashKey: yield* hashKey.get,
     })
-    const said = { isWhole: rendered.failures.length === 0, startedAt }
+    const said = { isWhole: isAll && rendered.failures.length === 0, startedAt }
     claims.declare(rules.owner, {
       ...said,
       isFromMirror: isFromMirror(route),

@@ -132,6 +132,44 @@ describe("the first sync of a process, while Git gives no answer", () => {
   })
 })
 
+describe("the first sync of a process whose Git is silent, after a commit that waited", () => {
+  it.effect("says what that commit wants: nobody deletes what was to move there", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { cache, first, git, kube, repository: before } = yield* given(world)
+      const claims = yield* Claims
+      const repository = { ...before, spec: { ...before.spec, dependsOn: ["base"] } }
+      const dependencies = yield* Dependencies
+      dependencies.register(repository, () => {})
+      git.commit({ "moved.yaml": configMap("moved") })
+      assert.deepStrictEqual(told(yield* sync(repository, "poll")), ["NOPEA-C050"])
+      const from = world.git.createRepo("from")
+      const object = kube.put(repositoryObject("from", { spec: { url: from.url } }))
+      const giving = Result.getOrThrow(decodeRepository(object))
+      from.commit({ "x.yaml": configMap("moved"), "y.yaml": configMap("kept") })
+      yield* sync(giving, "startup")
+      yield* TestClock.adjust("1 minute")
+      from.commit({ "x.yaml": null })
+      yield* cache.drop("apps/web")
+      claims.drop("apps/web")
+      for (const one of [repository, giving]) claims.register(one, () => {})
+      git.fail(DOWN)
+      const status = {
+        lastSyncedCommit: first,
+        lastAttemptedCommit: first,
+        lastSyncedGeneration: 1,
+      }
+      const running = yield* Effect.forkChild(sync(giving, "poll"))
+      yield* TestClock.adjust("1 second")
+      const failed = yield* sync({ ...repository, status }, "startup")
+      assert.match(told(failed)[0] ?? "", /^NOPEA-G/u)
+      yield* TestClock.adjust("10 seconds")
+      assert.include(told(yield* Fiber.join(running)), "skipped ConfigMap/apps/moved")
+      assert.strictEqual(claims.others("apps/other").wantedBy("/ConfigMap/apps/moved"), "apps/web")
+    }).pipe(Effect.provide(world.layer))
+  })
+})
+
 describe("while a newer commit waits for a dependency", () => {
   const gated = Effect.fnUntraced(function* (world: ReturnType<typeof syncs>) {
     const all = yield* given(world, { dependsOn: ["base"] })
