@@ -3,7 +3,7 @@ import { Clock, Duration, Effect, Random, RcMap, type Scope, Semaphore } from "e
 import { elapsedMillis } from "../domain/Elapsed.ts"
 import { GitError } from "../domain/errors.ts"
 import { type Fault, gitError, isFault, type Place } from "./failure.ts"
-import { comeAgain, MAX_TURN, nextTurn, restFor, restText } from "./pace.ts"
+import { comeAgain, dueAfterHurry, MAX_TURN, nextTurn, restFor, restText } from "./pace.ts"
 
 /** Conversations with one host at a time: a provider limits by host, and a stalled host stalls only its own. */
 const PER_HOST = 8
@@ -118,7 +118,7 @@ export const makeHosts = Effect.fnUntraced(function* (
 
   const count = (state: State, { origin }: Asker) =>
     Effect.map(elapsedMillis, (now) => {
-      state.due = nextTurn(state.due, now, gapOf(origin)).due
+      state.due = dueAfterHurry(state.due, now, gapOf(origin))
     })
 
   const converse =

@@ -23,6 +23,13 @@ export const nextTurn = (due: number, now: number, gap: number): Turn => ({
   wait: gap === 0 ? 0 : Math.max(0, due - now - AHEAD),
 })
 
+/**
+ * What begins without a turn is paid for by those that wait for theirs, up to half of what they wait at most: however
+ * often somebody is in a hurry, all others come to their turn.
+ */
+export const dueAfterHurry = (due: number, now: number, gap: number): number =>
+  Math.max(due, Math.min(Math.max(due, now) + gap, now + AHEAD + MAX_TURN / 2))
+
 /** How long a server is left alone that asked for so much; not for ever, whatever it says. */
 export const restFor = (asked: number): number => Math.min(Math.max(asked, MIN_REST), MAX_REST)
 

@@ -1,6 +1,13 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { comeAgain, MAX_TURN, nextTurn, restFor, restText } from "../../src/git/pace.ts"
+import {
+  comeAgain,
+  dueAfterHurry,
+  MAX_TURN,
+  nextTurn,
+  restFor,
+  restText,
+} from "../../src/git/pace.ts"
 
 /** When each of so many begins that come at these times. */
 const begins = (times: ReadonlyArray<number>, gap: number): ReadonlyArray<number> => {
@@ -40,10 +47,13 @@ describe("the pace of a host", () => {
     expect(begins(new Array(5000).fill(7), 0)).toEqual(new Array(5000).fill(7))
   })
 
-  it("is not held back for ever by those who do not wait", () => {
+  it("comes to all who wait, however often others are in a hurry", () => {
     let due = 0
-    for (let i = 0; i < 100_000; i++) due = nextTurn(due, 0, 100).due
-    expect(nextTurn(due, 0, 100).wait).toBeLessThanOrEqual(MAX_TURN + 200)
+    for (let now = 0; now < 600_000; now += 10) due = dueAfterHurry(due, now, 100)
+    expect(nextTurn(due, 600_000, 100).wait).toBeLessThanOrEqual(MAX_TURN / 2)
+    expect(dueAfterHurry(700_000, 600_000, 100), "who waits keeps the turn").toBeGreaterThanOrEqual(
+      700_000,
+    )
   })
 })
 
