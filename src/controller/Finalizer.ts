@@ -15,6 +15,8 @@ import { Deletion } from "./Deletion.ts"
 
 const CONTROLLER: Caller = { budget: "controller" }
 const MAX_LOGGED = 200
+/** Somebody wrote it in between, often we ourselves its status: it may be deleted any moment, so at once. */
+const CONFLICT = { times: 6, schedule: Schedule.exponential("5 millis") }
 /** Until the API server takes it: a GitRepository must not hang. */
 const AGAIN = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("30 seconds")])
 
@@ -89,6 +91,7 @@ const make = Effect.gen(function* () {
   /** A GitRepository that is gone needs no finalizer. */
   const write = (meta: ObjectMeta, duty: "add" | "remove"): Effect.Effect<void> =>
     patch(meta, duty).pipe(
+      Effect.retry({ ...CONFLICT, while: (error) => error.status === 409 }),
       Effect.catchIf(
         (error) => error.code === "NOPEA-A003",
         () => Effect.void,
