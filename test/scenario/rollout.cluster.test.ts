@@ -615,6 +615,11 @@ describe("deleting and planning", () => {
     await one.synced()
     await one.set({ rolloutRef: { name: "ends" } })
     await one.status("is delegated", (s) => s.phase === "Synced" && s.delegated !== undefined)
+    await here.api.waitFor(
+      repositoryKey(here.namespace, "ends"),
+      ({ metadata }) => metadata.finalizers?.length === 1,
+      { until: "has the finalizer" },
+    )
     await here.api.delete(repositoryKey(here.namespace, "ends"))
     await here.api.waitForGone(repositoryKey(here.namespace, "ends"))
     await here.api.waitForGone(configMapKey(here.namespace, "ends"))
