@@ -7,7 +7,17 @@ import * as Flag from "effect/cli/Flag"
 import { VERSION } from "../version.ts"
 import { type AccessFlags, type Connect, type Here, reach } from "./Cluster.ts"
 import { failed, silently } from "./Failed.ts"
-import { ACCESS, ALL, millisOf, NAME, optionalText, outputOf, TIMEOUT, WAIT } from "./Flags.ts"
+import {
+  ACCESS,
+  ALL,
+  millisOf,
+  NAME,
+  optionalText,
+  outputOf,
+  switchOf,
+  TIMEOUT,
+  WAIT,
+} from "./Flags.ts"
 import { EXIT, type Told } from "./told.ts"
 import type { Tools } from "./Wanted.ts"
 
@@ -98,15 +108,8 @@ const rollback = (run: Run) =>
         "to",
         "commit to go back to: a full id, or the beginning of one in the history; default: the newest before the present one that was applied whole",
       ),
-      clear: Flag.Boolean("clear").pipe(
-        Flag.withDescription("forget the rollback, and follow Git again"),
-        Flag.withDefault(false),
-      ),
-      yes: Flag.Boolean("yes").pipe(
-        Flag.withAlias("y"),
-        Flag.withDescription("do not ask"),
-        Flag.withDefault(false),
-      ),
+      clear: switchOf("clear", "forget the rollback, and follow Git again"),
+      yes: switchOf("yes", "do not ask").pipe(Flag.withAlias("y")),
       timeout: TIMEOUT,
       wait: WAIT,
     },
@@ -134,17 +137,10 @@ const events = (run: Run) =>
     {
       name: NAME.pipe(Argument.withDefault("")),
       ...ACCESS,
-      every: Flag.Boolean("all").pipe(
-        Flag.withDescription("of all GitRepositories of the namespace"),
-        Flag.withDefault(false),
-      ),
+      every: switchOf("all", "of all GitRepositories of the namespace"),
       all: ALL,
       output: outputOf("yaml", "json"),
-      watch: Flag.Boolean("watch").pipe(
-        Flag.withAlias("w"),
-        Flag.withDescription("go on telling until Ctrl-C"),
-        Flag.withDefault(false),
-      ),
+      watch: switchOf("watch", "go on telling until Ctrl-C").pipe(Flag.withAlias("w")),
     },
     (options) =>
       run(options, (here) =>
@@ -196,10 +192,7 @@ const version = (connect: Connect) =>
     "version",
     {
       ...ACCESS,
-      client: Flag.Boolean("client").pipe(
-        Flag.withDescription("of this program only: asks no cluster"),
-        Flag.withDefault(false),
-      ),
+      client: switchOf("client", "of this program only: asks no cluster"),
       controllerNamespace: Flag.String("controller-namespace").pipe(
         Flag.withDescription("where the controller runs"),
         Flag.withDefault("nopea-system"),

@@ -8,6 +8,10 @@ import { EXIT, type Told } from "./told.ts"
 export const optionalText = (name: string, help: string): Flag.Flag<Option.Option<string>> =>
   Flag.String(name).pipe(Flag.withDescription(help), Flag.optional)
 
+/** Off unless it is given. */
+export const switchOf = (name: string, help: string): Flag.Flag<boolean> =>
+  Flag.Boolean(name).pipe(Flag.withDescription(help), Flag.withDefault(false))
+
 /** As kubectl names them. */
 export const ACCESS = {
   kubeconfig: optionalText("kubeconfig", "kubeconfig file [KUBECONFIG, default ~/.kube/config]"),
@@ -17,11 +21,7 @@ export const ACCESS = {
   ),
 }
 
-export const ALL = Flag.Boolean("all-namespaces").pipe(
-  Flag.withAlias("A"),
-  Flag.withDescription("those of all namespaces"),
-  Flag.withDefault(false),
-)
+export const ALL = switchOf("all-namespaces", "those of all namespaces").pipe(Flag.withAlias("A"))
 
 export const NAME = Argument.String("name").pipe(
   Argument.withDescription("name of the GitRepository"),

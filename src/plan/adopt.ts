@@ -50,7 +50,8 @@ export const handOver = (
   return [sameVersion(meta), { op: "replace", path: "/metadata/managedFields", value }]
 }
 
-const sameVersion = ({ resourceVersion }: ObjectMeta): JsonPatchOperation => ({
+/** Guards a patch: it fails where somebody wrote the object since. */
+export const sameVersion = ({ resourceVersion }: ObjectMeta): JsonPatchOperation => ({
   op: "test",
   path: "/metadata/resourceVersion",
   value: resourceVersion,
@@ -58,7 +59,8 @@ const sameVersion = ({ resourceVersion }: ObjectMeta): JsonPatchOperation => ({
 
 const pointer = (key: string): string => key.replaceAll("~", "~0").replaceAll("/", "~1")
 
-const removals = (
+/** Takes away the labels or annotations that `goes` tells. */
+export const removals = (
   meta: ObjectMeta,
   field: "labels" | "annotations",
   goes: (key: string) => boolean,

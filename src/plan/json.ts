@@ -16,3 +16,9 @@ export const parseJson = (text: string): Json =>
 
 export const isJsonObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The object in a JSON text; empty where it holds something else. */
+export const parseObject = (text: string): JsonObject => {
+  const tree = parseJson(text)
+  return isJsonObject(tree) ? tree : {}
+}

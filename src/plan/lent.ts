@@ -7,7 +7,7 @@ import type {
   ManagedFieldsEntry,
   ObjectMeta,
 } from "../domain/object.ts"
-import type { JsonPatchOperation } from "./adopt.ts"
+import { type JsonPatchOperation, removals, sameVersion } from "./adopt.ts"
 import { says } from "./drift.ts"
 import { type FieldPath, locate, without } from "./fields.ts"
 import { ownSet } from "./holders.ts"
@@ -104,12 +104,11 @@ export const otherGiver = (meta: ObjectMeta, us: Owner): Owner | undefined => {
   return !isOwn && hasTemplateFromGit(meta) ? owner : undefined
 }
 
-const MARKED = [
-  ["labels", LABEL_REPOSITORY],
-  ["labels", LABEL_REPOSITORY_NAMESPACE],
-  ["labels", LABEL_REPOSITORY_UID],
-  ["annotations", ANNOTATION_APPLIED],
-] as const
+const LABELS: ReadonlySet<string> = new Set([
+  LABEL_REPOSITORY,
+  LABEL_REPOSITORY_NAMESPACE,
+  LABEL_REPOSITORY_UID,
+])
 
 /**
  * The patch that gives a Rollout back: nobody owns what `nopea-rollout` applied, and the values stay. One of ours that
@@ -120,18 +119,16 @@ export const giveBack = (
   isInGit: boolean,
   us: Owner,
 ): ReadonlyArray<JsonPatchOperation> | undefined => {
-  const { managedFields = [], resourceVersion } = meta
+  const { managedFields = [] } = meta
   const owner = ownerOf(meta.labels)
   const isOrphan = !isInGit && owner !== undefined && isSameOwner(owner, us)
   const left = managedFields.filter((entry) => !isGuest(entry) && !(isOrphan && isOwn(entry)))
   if (left.length === managedFields.length && !isOrphan) return undefined
-  const marks = isOrphan ? MARKED.filter(([field, key]) => meta[field]?.[key] !== undefined) : []
   return [
-    { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
+    sameVersion(meta),
     // An empty list would change nothing: https://kubernetes.io/docs/reference/using-api/server-side-apply/
     { op: "replace", path: "/metadata/managedFields", value: left.length > 0 ? left : [{}] },
-    ...marks.map(([field, key]) => {
-      return { op: "remove", path: `/metadata/${field}/${key.replace("/", "~1")}` } as const
-    }),
+    ...removals(meta, "labels", (key) => isOrphan && LABELS.has(key)),
+    ...removals(meta, "annotations", (key) => isOrphan && key === ANNOTATION_APPLIED),
   ]
 }

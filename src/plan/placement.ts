@@ -5,7 +5,6 @@ import {
   type DesiredObject,
   formatGroupKind,
   formatRef,
-  type JsonObject,
   type ObjectKey,
   type ObjectRef,
 } from "../domain/object.ts"
@@ -14,7 +13,7 @@ import { driftKey } from "./evidence.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
 import type { Location } from "./fields.ts"
 import { ignoredIn } from "./ignore.ts"
-import { isJsonObject, parseJson } from "./json.ts"
+import { parseObject } from "./json.ts"
 import { type Definition, definitionsOf, isUnreadable, type ServedKinds } from "./kinds.ts"
 import { type Delegation, delegate } from "./rollout.ts"
 import { hashOf, stampWarnings } from "./stamp.ts"
@@ -68,18 +67,13 @@ const place = (
 
 const NONE: ReadonlyArray<Location> = []
 
-const treeOf = ({ json }: DesiredObject): JsonObject => {
-  const tree = parseJson(json)
-  return isJsonObject(tree) ? tree : {}
-}
-
 const wantOf = (desired: DesiredObject, placement: Placement, input: PlaceInput): Want => {
   const { owner, policy } = input.rules
   const fallback = policy.targetNamespace ?? owner.namespace
   const namespace = placement.namespaced ? desired.ref.namespace || fallback : ""
   const ref: ObjectRef = { ...desired.ref, namespace }
   const rules = policy.ignore ?? []
-  const ignored = rules.length === 0 ? NONE : ignoredIn(rules, ref, treeOf(desired))
+  const ignored = rules.length === 0 ? NONE : ignoredIn(rules, ref, parseObject(desired.json))
   const hash = hashOf({ desired, namespace, owner, hashKey: input.hashKey, ignored })
   const key = formatRef(ref)
   const applied = input.applied.get(key)

@@ -13,7 +13,7 @@ import {
 } from "../domain/object.ts"
 import type { Delegated } from "../domain/status.ts"
 import type { FieldPath } from "./fields.ts"
-import { isJsonObject, parseJson } from "./json.ts"
+import { isJsonObject, parseObject } from "./json.ts"
 import { delegatedTo, noDeployment, noTemplate, severalDeployments } from "./rolloutFailures.ts"
 
 const ROLLOUT = { group: "kulta.io", version: "v1alpha1", kind: "Rollout" } as const
@@ -50,11 +50,6 @@ export interface Delegation {
 const isDeployment = ({ ref }: DesiredObject): boolean =>
   ref.group === "apps" && ref.kind === "Deployment"
 
-const treeOf = ({ json }: DesiredObject): JsonObject => {
-  const tree = parseJson(json)
-  return isJsonObject(tree) ? tree : {}
-}
-
 const specOf = (tree: JsonObject): JsonObject => (isJsonObject(tree["spec"]) ? tree["spec"] : {})
 
 const rewritten = (desired: DesiredObject, tree: JsonObject): DesiredObject => ({
@@ -70,13 +65,13 @@ const pick = (spec: JsonObject, ...fields: ReadonlyArray<string>): JsonObject =>
 
 /** The pod template is always the Deployment's; whatever else Git's Rollout says stays. */
 const filled = (rollout: DesiredObject, from: JsonObject): DesiredObject => {
-  const tree = treeOf(rollout)
+  const tree = parseObject(rollout.json)
   const spec = { ...pick(from, "replicas", "selector"), ...specOf(tree), ...pick(from, "template") }
   return rewritten(rollout, { ...tree, spec })
 }
 
 const isTemplateLost = (rollout: DesiredObject, from: JsonObject): boolean => {
-  const own = specOf(treeOf(rollout))["template"]
+  const own = specOf(parseObject(rollout.json))["template"]
   return own !== undefined && canonical(own) !== canonical(from["template"] ?? null)
 }
 
@@ -110,7 +105,7 @@ const refused = (
 
 const given = (named: Named, deployment: DesiredObject): Delegation => {
   const { desired, isNamed, rollout, namespace } = named
-  const from = specOf(treeOf(deployment))
+  const from = specOf(parseObject(deployment.json))
   if (!isJsonObject(from["template"]))
     return refused(named, [deployment], (ref, source) => noTemplate({ ref, ...at(source) }))
   const ref = { ...deployment.ref, namespace: deployment.ref.namespace || namespace }
