@@ -38,6 +38,8 @@ export class WorkerHandle {
   #isClosed = false
   /** The commit that the last request ended with, applied whole. */
   #applied: string | undefined
+  /** The one commit that every webhook in the mailbox tells of; `undefined` where there are several. */
+  #told: string | undefined
   #echo: Request<Reply> | undefined
   readonly #waiting = Latch.makeUnsafe(false)
   readonly #urgent = Latch.makeUnsafe(false)
@@ -103,14 +105,30 @@ export class WorkerHandle {
     return kind === "webhook" && commit !== undefined && commit === this.#applied && isQuiet
   }
 
+  /** What came while that commit was applied, and told of no other. */
+  #demote(): void {
+    const waiting = this.#slots.get("webhook")
+    if (waiting === undefined || this.#applied === undefined || this.#told !== this.#applied) return
+    const rest = new Map(this.#slots)
+    rest.delete("webhook")
+    this.#slots = rest
+    if (![...URGENT].some((kind) => rest.has(kind))) this.#urgent.closeUnsafe()
+    this.#keep(waiting)
+  }
+
   #keep(request: Request<Reply>): void {
     if (this.#echo === undefined) this.#waiting.openUnsafe()
     this.#echo = this.#echo === undefined ? request : coalesce(this.#echo, request)
   }
 
   #put(request: Request<Reply>): void {
+    const { kind, commit } = request.trigger
+    if (kind === "webhook") {
+      const isAlike = !this.#slots.has(kind) || this.#told === commit
+      this.#told = isAlike ? commit : undefined
+    }
     this.#slots = offer(this.#slots, request)
-    if (URGENT.has(request.trigger.kind)) this.#urgent.openUnsafe()
+    if (URGENT.has(kind)) this.#urgent.openUnsafe()
     this.#waiting.openUnsafe()
   }
 
@@ -149,6 +167,7 @@ export class WorkerHandle {
     if (Exit.isSuccess(exit)) {
       for (const reply of replies) Deferred.doneUnsafe(reply, Effect.fromResult(exit.value))
     } else this.#refuse(replies, Cause.hasDies(exit.cause) ? "crashed" : "stopped")
+    this.#demote()
     this.#idle.openUnsafe()
   }
 

@@ -108,6 +108,34 @@ describe("a worker's mailbox", () => {
     ),
   )
 
+  it.effect("and so are those that come while a sync runs", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, lasting("50 millis"))
+        yield* s.start(quiet("a"))
+        for (let at = 0; at < 300; at++) {
+          yield* pushed(s, sha)
+          yield* TestClock.adjust("10 millis")
+        }
+        yield* TestClock.adjust("1 hour")
+        assert.deepStrictEqual(triggers(a), ["startup", ...Array(3).fill("webhook")])
+      }),
+    ),
+  )
+
+  it.effect("another commit that comes while a sync runs is served after it, whoever echoes", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, lasting("50 millis"))
+        yield* s.start(quiet("a"))
+        yield* settle
+        for (const commit of [sha, "b".repeat(40), sha]) yield* pushed(s, commit)
+        yield* TestClock.adjust("60 millis")
+        assert.deepStrictEqual(triggers(a), ["startup", "webhook"])
+      }),
+    ),
+  )
+
   it.effect("a webhook of another commit waits for none of its echoes, and no echo is lost", () =>
     world((a, s) =>
       Effect.gen(function* () {
