@@ -7,7 +7,7 @@ import type { KubeError } from "../domain/errors.ts"
 import { formatGroupKind, formatRef } from "../domain/object.ts"
 import { type Caller, Kube } from "../kube/Kube.ts"
 import { postponed, trackedKinds } from "../plan/inventory.ts"
-import { isIncomplete, type Plan, releasedBy } from "../plan/plan.ts"
+import { isIncomplete, isReleaseHeld, type Plan, releasedBy } from "../plan/plan.ts"
 import { rolloutOf } from "../plan/rollout.ts"
 import type { Step } from "../plan/step.ts"
 import { DEFINITION, definitionsReady, isDefinition } from "./Definitions.ts"
@@ -100,10 +100,11 @@ const prune = Effect.fn("Applier.prune")(function* (run: Run, stages: Plan["prun
 })
 
 /** Once everything is as Git says now: what stands in the Rollout's place is there. */
-const letGo = (run: Run, plan: Plan): Effect.Effect<ReadonlyArray<Change>> => {
+const letGo = (run: Run, plan: Plan, written: ChangeSet): Effect.Effect<ReadonlyArray<Change>> => {
   const released = releasedBy(plan)
   const ref = released && rolloutOf(released)
-  return ref === undefined ? Effect.succeed([]) : release(run, ref, plan.wanted.has(formatRef(ref)))
+  if (ref === undefined || isReleaseHeld(plan, written)) return Effect.succeed([])
+  return release(run, ref, plan.wanted.has(formatRef(ref)))
 }
 
 const nextKinds = (
@@ -128,7 +129,7 @@ const make = Effect.gen(function* () {
     yield* announceNew(request)
     const shared: Run = { kube, live, claims, repository, caller, rules: plan.rules }
     const written = [...plan.settled, ...(yield* writeAll(shared, plan))]
-    const left = isIncomplete(written) ? [] : yield* letGo(shared, plan)
+    const left = isIncomplete(written) ? [] : yield* letGo(shared, plan, written)
     const applied = [...written, ...left]
     const pruned = isIncomplete(applied) ? postponed(plan.prune) : yield* prune(shared, plan.prune)
     const changes = [...applied, ...pruned]

@@ -4,8 +4,9 @@ import type { Change } from "../domain/change.ts"
 import type { KubeError } from "../domain/errors.ts"
 import { formatRef, type KubeObject, type ObjectRef } from "../domain/object.ts"
 import type { Caller, Kube } from "../kube/Kube.ts"
+import { leftAlone } from "../plan/decide.ts"
 import { asLent, giveBack, lentObject, otherGiver } from "../plan/lent.ts"
-import type { LiveObject, Owner } from "../plan/live.ts"
+import { type LiveObject, liveObject, type Owner } from "../plan/live.ts"
 import { templateOfOther } from "../plan/rolloutFailures.ts"
 import type { Want } from "../plan/step.ts"
 import { isGone, isSurprise, look, notDone, type Run, typeOf } from "./Requests.ts"
@@ -56,14 +57,18 @@ const patched = (
   ref: ObjectRef,
   isInGit: boolean,
   attempt = 1,
-): Effect.Effect<void, KubeError> =>
+): Effect.Effect<ReadonlyArray<Change>, KubeError> =>
   Effect.gen(function* () {
     const type = yield* typeOf(run, ref)
     const meta = type && (yield* look(run, type, ref))
-    const patch = meta && giveBack(meta, isInGit, run.rules.owner)
-    if (type === undefined || patch === undefined) return
+    if (type === undefined || meta === undefined) return []
+    const patch = giveBack(meta, isInGit, run.rules.owner)
+    if (patch === undefined) return []
+    const alone = leftAlone(liveObject(type, meta), { ref }, run.rules.now)
+    if (alone !== undefined) return [alone]
     yield* run.kube.jsonPatch(run.caller, type, ref, patch)
     if (!isInGit) yield* run.live.forget(run.repository, formatRef(ref))
+    return []
   }).pipe(
     Effect.catchIf(
       (error) => attempt < TRIES && (isSurprise(error) || error.status === 422),
@@ -71,14 +76,13 @@ const patched = (
     ),
   )
 
-/** Changes no value; answers why it could not be done. */
+/** Changes no value; answers why it was not done. */
 export const release = (
   run: Run,
   ref: ObjectRef,
   isInGit: boolean,
 ): Effect.Effect<ReadonlyArray<Change>> =>
   patched(run, ref, isInGit).pipe(
-    Effect.as([]),
     Effect.catch((error) => Effect.succeed([notDone({ ref }, error)])),
     Effect.withSpan("Rollouts.release"),
   )

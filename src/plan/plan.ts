@@ -210,6 +210,13 @@ export const releasedBy = ({ delegated, formerly, rules, wanted }: Plan): Delega
   return wanted.has(formerly.rollout) && formerly.inGit ? undefined : formerly
 }
 
+/** Whether people keep us off the Rollout that is to be given back. */
+export const isReleaseHeld = (plan: Plan, changes: ChangeSet): boolean => {
+  const rollout = releasedBy(plan)?.rollout
+  const isKept = ({ action }: Change) => action === "held" || action === "skipped"
+  return changes.some((change) => isKept(change) && formatRef(change.ref) === rollout)
+}
+
 /** What the status says is delegated from now on: until all that follows from a change is done, what it said before. */
 export const delegatedAfter = (plan: Plan, changes: ChangeSet): Delegated | undefined => {
   const { delegated, formerly, rules, wanted } = plan
@@ -219,7 +226,8 @@ export const delegatedAfter = (plan: Plan, changes: ChangeSet): Delegated | unde
     back === undefined ||
     wanted.get(back)?.returns !== true ||
     changes.some((change) => formatRef(change.ref) === back && isAsGitSays(change))
-  const isOpen = isIncomplete(changes) || (!isOff && delegated === undefined) || !isBack
+  const isUnsettled = isIncomplete(changes) || isReleaseHeld(plan, changes)
+  const isOpen = isUnsettled || (!isOff && delegated === undefined) || !isBack
   return isOpen ? (formerly ?? delegated) : delegated
 }
 

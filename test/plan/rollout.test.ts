@@ -547,6 +547,10 @@ describe("what is counted and remembered", () => {
     assert.deepEqual(delegatedAfter(off, done(off, "waiting")), WAS)
     const held = off.stages.flat().map(({ ref }) => ({ ref, action: "held" }) as const)
     assert.deepEqual(delegatedAfter(off, held), WAS)
+    const ref = rolloutOf(WAS)
+    assert.isDefined(ref)
+    const glass = [...done(off), { ref, action: "held" } as const]
+    assert.deepEqual(delegatedAfter(off, glass), WAS, "break-glass on the Rollout")
     const failing = planned([config], [], ON, { formerly: WAS })
     assert.deepEqual(delegatedAfter(failing, done(failing)), WAS)
   })

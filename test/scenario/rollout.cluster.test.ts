@@ -501,6 +501,32 @@ describe("on and off", () => {
     assert.deepEqual((await writesTo("switch", since)).writes, [])
   })
 
+  it("break-glass keeps the Rollout as it is when it is switched off, until the annotation goes", async () => {
+    await createRollout(here, "kept")
+    const one = await given("kept", { "app.yaml": app("kept") })
+    await one.synced()
+    const annotate = (value: string | null) =>
+      here.api.patch(
+        rolloutKey(here, "kept"),
+        { metadata: { annotations: { "nopea.io/suspend-heal": value } } },
+        { fieldManager: "kubectl-annotate" },
+      )
+    await annotate("true")
+    const since = await markAudit()
+    await one.set({ rolloutRef: null })
+    const held = await one.status("holds it", (s) => s.suspendedCount === 1 && s.appliedCount === 1)
+    assert.deepEqual(held.delegated, delegatedOf("kept"))
+    assert.deepEqual((await writesTo("kept", since)).writes, [])
+    assert.include(managersOf(await one.live()), "nopea-rollout")
+    assert.strictEqual(imageIn(await one.deployment()), APP_1)
+    await annotate(null)
+    const after = await one.look()
+    assert.isUndefined(after.delegated)
+    const live = await one.live()
+    assert.deepEqual([imageIn(live), live.spec.replicas], [APP_1, 2])
+    assert.notInclude(managersOf(live), "nopea-rollout")
+  })
+
   it("another name gives the first Rollout back and fills the second", async () => {
     await createRollout(here, "renamed")
     await createRollout(here, "renamed-next")
