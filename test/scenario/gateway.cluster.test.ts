@@ -1,10 +1,27 @@
 // RAUTA: kinds of the Gateway API come after what they name, and what is said of them counts for health.
+import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { load } from "js-yaml"
 import { afterAll, assert, describe, it } from "vitest"
 import type { Json, KubeObject, ObjectKey } from "../cluster/Api.ts"
+import { cluster } from "../cluster/connect.ts"
 import { DEFINITIONS, gateway, routed, says } from "./gateways.ts"
 import { explainFailure, gitRepository, requestSync, statusOf, synced, world } from "./world.ts"
 
+const run = promisify(execFile)
 const here = world()
+const page = readFileSync(join(import.meta.dirname, "../../docs/rauta.md"), "utf8")
+
+/** What kubectl prints for the page's command, of another GitRepository. */
+const askedAsOnPage = async (name: string): Promise<string> => {
+  const [, jsonpath = ""] = /-o jsonpath='(.*)'\n/u.exec(page) ?? []
+  const { kubeconfig, bin } = cluster()
+  const asked = ["get", "gitrepository", name, "-n", here.namespace, "-o", `jsonpath=${jsonpath}`]
+  return (await run(bin.kubectl, ["--kubeconfig", kubeconfig, ...asked])).stdout
+}
+
 afterAll(async () => {
   for (const one of DEFINITIONS) await here.api.delete(one)
 })
@@ -105,8 +122,37 @@ describe("the Gateway API", () => {
     await answered("HTTPRoute", false)
     const bad = await healthy("False", "ResolvedRefs is False: Service gone not found")
     assert.deepInclude(condition(bad, "Ready"), { status: "False", reason: "HealthCheckFailed" })
+    const [, said = ""] = /-o jsonpath=.*\n(.*)\n/u.exec(page) ?? []
+    const expected = said
+      .replace("/shop/api:", `/${here.namespace}/web:`)
+      .replace("shop/public", `${here.namespace}/private`)
+      .replace("Service api", "Service gone")
+      .replace(/^1 of \d+/u, "1 of 6")
+    assert.strictEqual(await askedAsOnPage("healthy"), expected)
     await answered("HTTPRoute", true)
     const good = await healthy("True", "healthy")
     assert.deepInclude(condition(good, "Ready"), { status: "True", reason: "Succeeded" })
+  })
+
+  it("weights of another are left to it where the page's ignore rule says so, through commits", async () => {
+    explainFailure(here)
+    for (const one of DEFINITIONS) await here.api.applyDefinition(one)
+    const [, block = ""] = /```yaml\n(spec:[\s\S]*?)```/u.exec(page) ?? []
+    const { spec } = load(block) as { readonly spec: Readonly<Record<string, unknown>> }
+    const repo = await here.git.createRepo("weights")
+    const first = await repo.commit({ "a.yaml": file(...routed("split", 80)) })
+    await here.api.apply(gitRepository(here, "weights", repo.url, spec))
+    await synced(here, "weights", first)
+    const rules = [
+      { backendRefs: ["split", "next"].map((name) => ({ name, port: 80, weight: 5 })) },
+    ]
+    const live = await liveOf("HTTPRoute", "split")
+    await here.api.patch(live, { spec: { rules } }, { fieldManager: "kulta" })
+    const second = await repo.commit({ "a.yaml": file(...routed("split", 90)) })
+    await requestSync(here, "weights")
+    const status = await synced(here, "weights", second)
+    assert.deepEqual([status.drift ?? [], status.driftedCount], [[], 0])
+    assert.deepEqual((await liveOf("HTTPRoute", "split")).spec.rules, rules)
+    assert.strictEqual((await liveOf("Service", "split")).spec.ports[0].port, 90)
   })
 })

@@ -34,6 +34,7 @@ import {
 
 const run = promisify(execFile)
 const here = world()
+const PAGE = readFileSync(join(import.meta.dirname, "../../docs/kulta.md"), "utf8")
 const APP_1 = "registry.example/app:1"
 const APP_2 = "registry.example/app:2"
 
@@ -471,11 +472,11 @@ describe("on and off", () => {
     const { uid } = (await one.deployment()).metadata
     await one.set({ rolloutRef: { name: "switch" } })
     await one.status("is delegated", (s) => s.phase === "Synced" && s.delegated !== undefined)
-    await here.api.patch(
-      deploymentKey(here.namespace, "switch"),
-      { spec: { replicas: 0 } },
-      { fieldManager: "kubectl-edit" },
-    )
+    const [, scale = ""] = /`kubectl (scale deployment api .*?)`/u.exec(PAGE) ?? []
+    const asked = scale.replace(" api -n shop ", ` switch -n ${here.namespace} `).split(" ")
+    const { kubeconfig, bin } = cluster()
+    await run(bin.kubectl, ["--kubeconfig", kubeconfig, ...asked])
+    assert.strictEqual((await one.deployment()).spec.replicas, 0)
     await one.push({ "app.yaml": app("switch", "app:2") })
     const status = await one.synced()
     assert.deepEqual([status.drift ?? [], status.driftedCount], [[], 0])
@@ -605,8 +606,7 @@ describe("the command line", () => {
       out: "",
       err: `1 object: 1 unchanged\n${note}`,
     })
-    const page = readFileSync(join(import.meta.dirname, "../../docs/kulta.md"), "utf8")
-    const [, jsonpath = "", said = ""] = /-o jsonpath='(.*)'\n(.*)\n/u.exec(page) ?? []
+    const [, jsonpath = "", said = ""] = /-o jsonpath='(.*)'\n(.*)\n/u.exec(PAGE) ?? []
     const { kubeconfig, bin } = cluster()
     const asked = ["get", "gitrepository", "told", ...n, "-o", `jsonpath=${jsonpath}`]
     const { stdout } = await run(bin.kubectl, ["--kubeconfig", kubeconfig, ...asked])
