@@ -1,6 +1,7 @@
 /** Which objects are as they were applied, and what has to be asked about the others before the plan. Pure. */
 import type { ObjectKey } from "../domain/object.ts"
 import { formatGroupKind, formatRef } from "../domain/object.ts"
+import type { Parts } from "../domain/turns.ts"
 import { leftAlone, optOut } from "./decide.ts"
 import { type Assessment, assess, hasMoved } from "./drift.ts"
 import { govern, governDeleted, isLeft } from "./heal.ts"
@@ -133,3 +134,23 @@ export const askedAnew = (
 
 export const isAsked = (answer: Judged | Asked | undefined): answer is Asked =>
   answer !== undefined && "asks" in answer
+
+export interface Judgement {
+  readonly settled: ReadonlyArray<Judged>
+  readonly asked: ReadonlyArray<Asked>
+}
+
+/** Objects between two rests: of each, the fields of its owners are walked. */
+const PART = 50
+
+export const judging = function* (pairs: ReadonlyArray<Pair>, rules: Rules): Parts<Judgement> {
+  const settled: Array<Judged> = []
+  const asked: Array<Asked> = []
+  for (const [at, [want, live]] of pairs.entries()) {
+    if (at % PART === PART - 1) yield
+    const answer = judge(want, live, rules)
+    if (isAsked(answer)) asked.push(answer)
+    else if (answer !== undefined) settled.push(answer)
+  }
+  return { settled, asked }
+}

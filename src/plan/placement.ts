@@ -9,6 +9,7 @@ import {
   type ObjectRef,
 } from "../domain/object.ts"
 import type { Delegated } from "../domain/status.ts"
+import { atOnce, type Parts } from "../domain/turns.ts"
 import { driftKey } from "./evidence.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
 import type { Location } from "./fields.ts"
@@ -127,15 +128,19 @@ const isBack = (
 const unservedGroups = ({ desired, kinds }: PlaceInput): ReadonlySet<string> =>
   new Set(desired.filter((d) => !kinds.find(d.ref, d.ref.version)).map((d) => d.ref.group))
 
+/** Objects between two rests: each is hashed. */
+const PART = 200
+
 /** Fills in or takes away each namespace; objects that name the same place stand together. */
-export const placeAll = (input: PlaceInput): Placed => {
+export const placing = function* (input: PlaceInput): Parts<Placed> {
   const { desired: applied, lent, to, changes, ...delegation } = delegationIn(input)
   const all = lent === undefined ? applied : [...applied, lent]
   const definitions = definitionsOf(all, unservedGroups({ ...input, desired: all }))
   const wants = new Map<ObjectKey, Array<Want>>()
   const unplaced: Array<Change> = []
   const warnings: Array<string> = [...delegation.warnings]
-  for (const desired of all) {
+  for (const [at, desired] of all.entries()) {
+    if (at % PART === PART - 1) yield
     const placement = place(desired, input.kinds, definitions)
     if ("action" in placement) {
       unplaced.push(placement)
@@ -156,3 +161,5 @@ export const placeAll = (input: PlaceInput): Placed => {
   const delegated = to === undefined ? {} : { delegated: to }
   return { wants, unplaced, warnings, delegations: changes, ...delegated }
 }
+
+export const placeAll = (input: PlaceInput): Placed => atOnce(placing(input))

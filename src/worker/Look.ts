@@ -10,19 +10,20 @@ import { formatGroupKind, formatRef, type ObjectKey, parseGroupKind } from "../d
 import { ANNOTATION_APPROVE_PRUNE, type GitRepository } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
+import { inTurns } from "../domain/turns.ts"
 import { Kube } from "../kube/Kube.ts"
 import { isOwnHash } from "../plan/drift.ts"
 import {
   type Asked,
   askedAnew,
-  isAsked,
   type Judged,
-  judge,
+  type Judgement,
+  judging,
   type Pair,
   unsettled,
 } from "../plan/judge.ts"
 import { type LiveObject, withBaseline } from "../plan/live.ts"
-import { type Placed, placeAll } from "../plan/placement.ts"
+import { type Placed, type PlaceInput, placing } from "../plan/placement.ts"
 import type { PlanInput } from "../plan/plan.ts"
 import type { Rules, Want } from "../plan/step.ts"
 import type { Rendered } from "../render/Render.ts"
@@ -36,9 +37,6 @@ import {
   memoryFrom,
   rulesOf,
 } from "./journey.ts"
-
-/** Objects judged between two breaths of the event loop. */
-const SLICE = 50
 
 export interface Seen {
   readonly input: PlanInput
@@ -55,22 +53,10 @@ const namespacesOf = ({ metadata, spec }: GitRepository, rendered: Rendered) => 
   ]),
 ]
 
-interface Judgement {
-  readonly settled: ReadonlyArray<Judged>
-  readonly asked: ReadonlyArray<Asked>
-}
+const place = (input: PlaceInput): Effect.Effect<Placed> => inTurns(placing(input))
 
-/** A thousand walks at once would keep the event loop from everything else. */
-const judgeAll = Effect.fn("Look.judge")(function* (pairs: ReadonlyArray<Pair>, rules: Rules) {
-  const answers: Array<Judged | Asked> = []
-  for (const [i, [want, live]] of pairs.entries()) {
-    if (i % SLICE === SLICE - 1) yield* Effect.yieldNow
-    const answer = judge(want, live, rules)
-    if (answer !== undefined) answers.push(answer)
-  }
-  const settled = answers.filter((answer): answer is Judged => !isAsked(answer))
-  return { settled, asked: answers.filter(isAsked) } satisfies Judgement
-})
+const judgeAll = (pairs: ReadonlyArray<Pair>, rules: Rules): Effect.Effect<Judgement> =>
+  Effect.withSpan(inTurns(judging(pairs, rules)), "Look.judge")
 
 const withSettled = (
   objects: ReadonlyMap<ObjectKey, LiveObject>,
@@ -115,7 +101,7 @@ export const makeLook = Effect.gen(function* () {
       if (sha === undefined || wanted.every(({ want }) => found.has(formatRef(want.ref)))) continue
       const rendered = yield* Effect.option(renderAt(sha))
       if (rendered._tag === "None") continue
-      const { wants } = placeAll({ ...input, desired: rendered.value.objects })
+      const { wants } = yield* place({ ...input, desired: rendered.value.objects })
       for (const { want, live: object } of wanted) {
         const key = formatRef(want.ref)
         const [last] = wants.get(key) ?? []
@@ -139,14 +125,14 @@ export const makeLook = Effect.gen(function* () {
   ) {
     const sha = appliedWhole(repository, status)
     if (input.settled || sha === undefined) return input.applied
-    const { wants } = placeAll(input)
+    const { wants } = yield* place(input)
     const { objects, unknown } = input.live
     const isAbsent = ([key, [want]]: readonly [ObjectKey, ReadonlyArray<Want>]): boolean =>
       want !== undefined && !objects.has(key) && !unknown.has(formatGroupKind(want.ref))
     if (![...wants].some(isAbsent)) return input.applied
     const rendered = yield* Effect.option(renderAt(sha))
     if (rendered._tag === "None") return input.applied
-    const last = placeAll({ ...input, desired: rendered.value.objects }).wants
+    const { wants: last } = yield* place({ ...input, desired: rendered.value.objects })
     const said = [...last].flatMap(([, [want]]) => (want === undefined || want.returns ? [] : want))
     return new Map(said.map(({ ref, hash }) => [formatRef(ref), hash]))
   })
@@ -242,7 +228,7 @@ export const makeLook = Effect.gen(function* () {
     }
     const applied = known ?? (yield* appliedAt(journey, first, status, renderAt))
     const input: PlanInput = { ...first, applied }
-    const lent = yield* withLent(journey, input, placeAll(input))
+    const lent = yield* withLent(journey, input, yield* place(input))
     const seen = yield* investigate(journey, lent.input, lent.placed, renderAt, status)
     return { input: seen, placed: lent.placed } satisfies Seen
   })
