@@ -56,7 +56,7 @@ export class Supervisor extends Context.Service<
     ) => Effect.Effect<SyncOutcome, SyncError | SyncRefused>
     /** From the cache, never through the mailbox. */
     readonly status: (key: string) => Effect.Effect<RepositoryStatus | undefined>
-    /** The newest spec of every repository that has a worker. */
+    /** The newest spec of every repository that has a worker; the same array as long as they are the same. */
     readonly list: Effect.Effect<ReadonlyArray<GitRepository>>
     /**
      * For good: nothing is taken any more, running syncs may end within `drain`, the rest is cut and answered.
@@ -96,6 +96,11 @@ const make = Effect.gen(function* () {
   /** Stopped workers that have not ended, with all that came before them. */
   const ending = new Map<string, Fiber.Fiber<void>>()
   let isClosed = false
+  let listed: ReadonlyArray<GitRepository> | undefined
+  const list = (): ReadonlyArray<GitRepository> => {
+    listed ??= [...entries.values()].map(({ handle }) => handle.repository)
+    return listed
+  }
 
   const previous = (key: string): Effect.Effect<void> => {
     const before = ending.get(key)
@@ -106,6 +111,7 @@ const make = Effect.gen(function* () {
   const end = (key: string, memory: Memory): Fiber.Fiber<void> => {
     const entry = entries.get(key)
     entries.delete(key)
+    listed = undefined
     retire(key)
     entry?.handle.abandon()
     entry?.fiber.interruptUnsafe()
@@ -132,6 +138,7 @@ const make = Effect.gen(function* () {
       ).pipe(Effect.andThen(supervise(handle, turns)), Effect.annotateLogs({ repository: key })),
     )
     entries.set(key, { handle, fiber })
+    listed = undefined
   }
 
   const start = (repository: GitRepository) =>
@@ -141,6 +148,7 @@ const make = Effect.gen(function* () {
       const handle = entries.get(key)?.handle
       if (handle?.uid === repository.metadata.uid) {
         handle.respec(repository)
+        listed = undefined
         return enter(handle)
       }
       if (handle !== undefined) end(key, "forget")
@@ -178,6 +186,7 @@ const make = Effect.gen(function* () {
   const leave = (stop: () => void) => {
     stop()
     entries.clear()
+    listed = undefined
     collect()
     metrics.forgetAll()
   }
@@ -214,7 +223,7 @@ const make = Effect.gen(function* () {
         cache.states.get(key),
         (status) => status ?? entries.get(key)?.handle.repository.status,
       ),
-    list: Effect.sync(() => [...entries.values()].map(({ handle }) => handle.repository)),
+    list: Effect.sync(list),
     stopAll,
   })
 })

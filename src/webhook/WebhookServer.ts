@@ -74,7 +74,12 @@ const webhook = ({ webhookMaxBytes: full, door }: ListenOptions, bodies: Bodies)
       if (visit === undefined) return Effect.succeed<Answer>(REFUSALS.busy)
       const body = bodies.read(incoming, visit)
       return Effect.ensuring(accept(incoming, body, door), Effect.sync(visit.leave))
-    }).pipe(Effect.flatMap((answer) => Effect.as(tell(answer), replyOf(answer))))
+    }).pipe(
+      Effect.flatMap((answer) => {
+        const reply = Effect.succeed(replyOf(answer))
+        return answer.code === undefined ? reply : Effect.andThen(tell(answer), reply)
+      }),
+    )
 }
 
 const routes = (options: ListenOptions, bodies: Bodies, metrics: () => string): Serve => {

@@ -31,22 +31,36 @@ const followed = (
   return isMoved ? {} : undefined
 }
 
-/** `placeOf` of a repository is its URL's `cloneKey`, as it may be kept. Of two changes of one ref the later counts. */
-export const matchPush = (
-  push: Push,
-  repositories: ReadonlyArray<GitRepository>,
-  placeOf: (repository: GitRepository) => string | undefined,
-): Match => {
-  const places = new Set(push.urls.flatMap((url) => cloneKey(url) ?? []))
-  const changes = new Map(push.refs.map((change) => [change.ref, change]))
-  const known = repositories.filter((repository) => {
-    const place = placeOf(repository)
-    return place !== undefined && places.has(place)
-  })
-  const concerned = known.flatMap((repository) => {
-    const change = followed(repository.spec, changes)
-    if (change === undefined) return []
-    return [{ repository, ...(change.commit ? { commit: change.commit } : {}) }]
-  })
-  return { known: known.length, concerned }
+/** Repositories by the place that their URL names. */
+export type Places = ReadonlyMap<string, ReadonlyArray<GitRepository>>
+
+export const placesOf = (repositories: ReadonlyArray<GitRepository>): Places => {
+  const places = new Map<string, Array<GitRepository>>()
+  for (const repository of repositories) {
+    const place = cloneKey(repository.spec.url)
+    if (place === undefined) continue
+    const there = places.get(place)
+    if (there === undefined) places.set(place, [repository])
+    else there.push(repository)
+  }
+  return places
+}
+
+/** Of two changes of one ref the later counts. `keyOf`: `cloneKey`, as it may be kept. */
+export const matchPush = (push: Push, places: Places, keyOf = cloneKey): Match => {
+  const told = new Set<string>()
+  for (const url of push.urls) told.add(keyOf(url) ?? "")
+  const changes = new Map<string, RefChange>()
+  for (const change of push.refs) changes.set(change.ref, change)
+  let known = 0
+  const concerned: Array<Concerned> = []
+  for (const place of told) {
+    for (const repository of places.get(place) ?? []) {
+      known += 1
+      const change = followed(repository.spec, changes)
+      if (change?.commit) concerned.push({ repository, commit: change.commit })
+      else if (change !== undefined) concerned.push({ repository })
+    }
+  }
+  return { known, concerned }
 }

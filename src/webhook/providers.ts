@@ -42,9 +42,17 @@ const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/u
 const NO_COMMIT = /^0+$/u
 const ID = /^[\w{}:.-]{1,128}$/u
 
+/** Of the paths in this file, split once. */
+const split = new Map<string, ReadonlyArray<string>>()
+const keysIn = (path: string): ReadonlyArray<string> => {
+  const keys = split.get(path) ?? path.split(".")
+  split.set(path, keys)
+  return keys
+}
+
 const dig = (value: unknown, path: string): unknown => {
   let at = value
-  for (const key of path.split(".")) {
+  for (const key of keysIn(path)) {
     if (!(Predicate.isObject(at) && Object.hasOwn(at, key))) return undefined
     at = (at as Record<string, unknown>)[key]
   }

@@ -43,8 +43,15 @@ export const covers = (kind: TriggerKind, other: TriggerKind): boolean =>
 const first = (a: TriggerKind, b: TriggerKind): TriggerKind =>
   ORDER.indexOf(a) <= ORDER.indexOf(b) ? a : b
 
+const addsNothing = <R>({ trigger }: Request<R>, { trigger: next, replies }: Request<R>): boolean =>
+  next.kind === trigger.kind &&
+  (next.commit === undefined || next.commit === trigger.commit) &&
+  next.traces === undefined &&
+  replies.length === 0
+
 /** Two requests as one: the higher priority, the newest commit, every reply, the first traces. */
 export const coalesce = <R>(earlier: Request<R>, later: Request<R>): Request<R> => {
+  if (addsNothing(earlier, later)) return earlier
   const commit = later.trigger.commit ?? earlier.trigger.commit
   const both = [...(earlier.trigger.traces ?? []), ...(later.trigger.traces ?? [])]
   const traces = [...new Set(both)].slice(0, MAX_TRACES)
@@ -65,6 +72,7 @@ export const hasRoom = <R>(slots: Slots<R>, kind: TriggerKind): boolean =>
 export const offer = <R>(slots: Slots<R>, request: Request<R>): Slots<R> => {
   const { kind } = request.trigger
   const waiting = slots.get(kind)
+  if (waiting !== undefined && addsNothing(waiting, request)) return slots
   const merged = waiting === undefined ? request : coalesce(waiting, request)
   return new Map(slots).set(kind, { ...merged, overtaken: waiting?.overtaken ?? 0 })
 }

@@ -134,12 +134,13 @@ describe("a delivery", () => {
           assert.match(yield* w.post(path, traced("00-hostile-\u0000-01", "2")), /^202/u)
           yield* TestClock.adjust("1 minute")
           const before = named("Worker.sync").length
+          assert.isAtLeast(before, 2)
           assert.match(yield* w.post(path, traced(traceparent, "3")), /^202/u)
           yield* TestClock.adjust("1 minute")
           const syncs = named("Worker.sync")
           assert.deepStrictEqual(
-            [...syncs.slice(0, before), ...named("Receiver.receive")].map(parentOf),
-            Array.from({ length: before + 3 }, () => undefined),
+            syncs.slice(0, before).map(parentOf),
+            Array.from({ length: before }, () => undefined),
           )
           assert.deepStrictEqual(syncs.slice(before).map(parentOf), ["b".repeat(16)])
           assert.notMatch(w.lines.join(), /hostile|bbbb|k=v/u)

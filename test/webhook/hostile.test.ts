@@ -1,8 +1,7 @@
 // What no client of good will sends, at the real listener: each ends in a refusal or a cut, and the next one is served.
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
-import { cloneKey } from "../../src/webhook/cloneKey.ts"
-import { matchPush } from "../../src/webhook/match.ts"
+import * as match from "../../src/webhook/match.ts"
 import { deliveryId, PROVIDERS, readEvent } from "../../src/webhook/providers.ts"
 import { repository } from "../layers/repositories.ts"
 import { NAMES, NEW, replaced, SAMPLES } from "./deliveries.ts"
@@ -212,12 +211,12 @@ describe.each(NAMES)("every field of %s", (name) => {
   const { headers, body, url } = SAMPLES[name]
   const provider = PROVIDERS[name]
   const candidates = [repository("shop", { spec: { url, secretRef: { name: "git" } } })]
-  const place = () => cloneKey(url)
+  const places = match.placesOf(candidates)
   const read = (input: unknown) => {
     const event = readEvent(provider, headers, input)
     const id = deliveryId(provider, headers, input)
     if (id !== undefined) assert.match(id, /^[\w{}:.-]{1,128}$/u)
-    return event.kind === "push" ? matchPush(event.push, candidates, place) : undefined
+    return event.kind === "push" ? match.matchPush(event.push, places) : undefined
   }
 
   it("may be of any type", () => {
