@@ -1,7 +1,7 @@
 /** Which objects are as they were applied, and what has to be asked about the others before the plan. Pure. */
 import type { ObjectKey } from "../domain/object.ts"
 import { formatGroupKind, formatRef } from "../domain/object.ts"
-import type { Parts } from "../domain/turns.ts"
+import type { Parts } from "../domain/parts.ts"
 import { leftAlone, optOut } from "./decide.ts"
 import { type Assessment, assess, hasMoved } from "./drift.ts"
 import { govern, governDeleted, isLeft } from "./heal.ts"

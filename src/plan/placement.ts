@@ -8,8 +8,8 @@ import {
   type ObjectKey,
   type ObjectRef,
 } from "../domain/object.ts"
+import { atOnce, type Parts } from "../domain/parts.ts"
 import type { Delegated } from "../domain/status.ts"
-import { atOnce, type Parts } from "../domain/turns.ts"
 import { driftKey } from "./evidence.ts"
 import { kindNotServed, notAppliable } from "./failures.ts"
 import type { Location } from "./fields.ts"

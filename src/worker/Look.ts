@@ -10,7 +10,7 @@ import { formatGroupKind, formatRef, type ObjectKey, parseGroupKind } from "../d
 import { ANNOTATION_APPROVE_PRUNE, type GitRepository } from "../domain/repository.ts"
 import type { Commit } from "../domain/source.ts"
 import type { RepositoryStatus } from "../domain/status.ts"
-import { inTurns } from "../domain/turns.ts"
+import { inTurns } from "../domain/Turns.ts"
 import { Kube } from "../kube/Kube.ts"
 import { isOwnHash } from "../plan/drift.ts"
 import {

@@ -19,11 +19,11 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   health: 750,
   kube: 2270,
   metrics: 700,
-  plan: 4000,
+  plan: 4050,
   render: 2900,
   report: 2340,
   supervisor: 400,
-  webhook: 1350,
+  webhook: 1470,
   worker: 2650,
 }
 
@@ -56,7 +56,7 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1351) }, /src\/webhook: 1351 lines, more than 1350/],
+      [{ "src/webhook/x.ts": repeated("//", 1471) }, /src\/webhook: 1471 lines, more than 1470/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
     good: [{ "src/webhook/x.ts": repeated("//", 1350), "src/cli/x.ts": "//" }],

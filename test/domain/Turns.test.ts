@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { atOnce, inTurns, type Parts } from "../../src/domain/turns.ts"
+import { atOnce, type Parts } from "../../src/domain/parts.ts"
+import { inTurns } from "../../src/domain/Turns.ts"
 
 describe("work in parts", () => {
   const counting = function* (to: number, seen: Array<string> = []): Parts<number> {
