@@ -7,6 +7,7 @@ import { undiciUrl, type WebProxy } from "../domain/proxy.ts"
 import type { Identity, Source, Tls } from "./credential.ts"
 import type { Caller } from "./Kube.ts"
 import type { Asked } from "./status.ts"
+import { makeTurnstile, type Turnstile } from "./Turnstile.ts"
 import { broken, garbage, notLeading } from "./unanswered.ts"
 
 export interface ConnectionOptions {
@@ -43,6 +44,7 @@ export interface Wire extends Required<ConnectionOptions> {
   readonly poolOf: (tls: Tls) => Dispatcher
   /** Path of the server's address: clusters behind a proxy have one. */
   readonly prefix: string
+  readonly take: Turnstile
 }
 
 export const isSuccess = (status: number): boolean => status >= 200 && status < 300
@@ -143,7 +145,9 @@ export const exchange = (
         else refuse(garbage(asked, "the answer is larger than the configured bound"))
       },
       onResponseEnd: () =>
-        resume(Effect.succeed({ ...head, body: Buffer.concat(chunks, size).toString("utf8") })),
+        wire.take(() =>
+          resume(Effect.succeed({ ...head, body: Buffer.concat(chunks, size).toString("utf8") })),
+        ),
       onResponseError: (_, error) => resume(Effect.fail(broken(asked, error, wire.proxy))),
     })
     return Effect.sync(cancel)
@@ -173,6 +177,7 @@ export const makeWire = (
   const { maxResponseBytes = 128 * 2 ** 20, mayWrite = () => true, userAgent } = options
   const { origin, pathname } = new URL(server)
   const prefix = pathname.replace(/\/+$/u, "")
-  const wire = { userAgent, maxResponseBytes, mayWrite, prefix, origin, proxy }
+  const take = makeTurnstile()
+  const wire = { userAgent, maxResponseBytes, mayWrite, prefix, origin, proxy, take }
   return Effect.map(makePools(origin, proxy), (poolOf) => ({ ...wire, poolOf }))
 }
