@@ -5,6 +5,7 @@ import { join } from "node:path"
 import { Effect, Result } from "effect"
 import type { GitError } from "../domain/errors.ts"
 import type { BlobId, Commit } from "../domain/source.ts"
+import { inTurns } from "../domain/Turns.ts"
 import { questions } from "./commands.ts"
 import { isFault } from "./failure.ts"
 import { type Entries, onDisk, rememberHead } from "./Mirrors.ts"
@@ -36,7 +37,8 @@ export const present = Effect.fnUntraced(function* (
   names: ReadonlyArray<string>,
   maxBytes: number,
 ): Effect.fn.Return<Batch, GitError> {
-  const parsed = parseBatch(yield* look(session, questions("contents", names), maxBytes))
+  const answer = yield* look(session, questions("contents", names), maxBytes)
+  const parsed = yield* inTurns(parseBatch(answer))
   if (!parsed.isWhole) return yield* session.fail("corrupted", "git's answer broke off")
   return parsed
 })
@@ -106,7 +108,7 @@ const readTrees = Effect.fnUntraced(function* (
   const trees: Trees = new Map()
   let bytes = 0
   for (const [id, object] of objects) {
-    const items = parseTree(object)
+    const items = yield* inTurns(parseTree(object))
     if (items === undefined) return yield* session.fail("corrupted", `tree ${id} is broken`)
     trees.set(id, items)
     bytes += object.length
@@ -171,7 +173,8 @@ export const listing = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Entries, GitError> {
   const top = yield* treeAt(session, yield* rootOf(session, commit), path)
   if (top === undefined) return undefined
-  const entries = flatten(yield* treesBelow(session, top), top, path, LISTING_BYTES)
+  const trees = yield* treesBelow(session, top)
+  const entries = yield* inTurns(flatten(trees, top, path, LISTING_BYTES))
   if (Result.isSuccess(entries)) return entries.success
   return yield* session.fail(entries.failure.fault, entries.failure.reason)
 })

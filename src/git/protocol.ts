@@ -1,4 +1,5 @@
 /** What git writes, as values: ls-remote, cat-file --batch, commits, and the headers of a curl trace. */
+import type { Parts } from "../domain/parts.ts"
 import type { BlobId, Commit, CommitId } from "../domain/source.ts"
 
 const OID = "[0-9a-f]{40}(?:[0-9a-f]{24})?"
@@ -26,12 +27,16 @@ export interface Batch {
 
 const HEADER = new RegExp(`^(${OID}) [a-z]+ (\\d+)$`, "u")
 
+/** Objects between two rests. */
+const PART = 500
+
 /** Every object gets memory of its own: one that is kept does not keep the whole answer. */
-export const parseBatch = (answer: Buffer): Batch => {
+export const parseBatch = function* (answer: Buffer): Parts<Batch> {
   const objects = new Map<BlobId, Uint8Array>()
   const missing: string[] = []
   let at = 0
   while (at < answer.length) {
+    if ((objects.size + missing.length) % PART === PART - 1) yield
     const end = answer.indexOf(10, at)
     const header = end < 0 ? "" : answer.toString("latin1", at, end)
     const [, oid, size] = HEADER.exec(header) ?? []

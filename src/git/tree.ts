@@ -1,5 +1,6 @@
 /** Tree objects as git stores them, and the listing that they make: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects */
 import { Result } from "effect"
+import type { Parts } from "../domain/parts.ts"
 import type { TreeEntry } from "../domain/source.ts"
 
 export interface Item {
@@ -9,6 +10,8 @@ export interface Item {
 }
 
 const ID_BYTES = 20
+/** Entries between two rests. */
+const PART = 1000
 const TYPE = 0o170000
 
 const kindOf = (mode: number): Item["kind"] => {
@@ -27,10 +30,11 @@ const kindOf = (mode: number): Item["kind"] => {
 }
 
 /** `<octal mode> <name>\0<20 bytes of id>`, again and again; `undefined` where it is not that. */
-export const parseTree = (bytes: Uint8Array): ReadonlyArray<Item> | undefined => {
+export const parseTree = function* (bytes: Uint8Array): Parts<ReadonlyArray<Item> | undefined> {
   const tree = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const items: Item[] = []
   for (let at = 0; at < tree.length; ) {
+    if (items.length % PART === PART - 1) yield
     const space = tree.indexOf(0x20, at)
     const end = tree.indexOf(0, space)
     const next = end + 1 + ID_BYTES
@@ -59,15 +63,16 @@ const refuse = (fault: Refusal["fault"], reason: string) => Result.fail<Refusal>
  * Everything below `root` in git's own order, the bytes of the path. `trees` has every tree below it. A few
  * trees that hold one another many times make a listing without end: so it has a limit.
  */
-export const flatten = (
+export const flatten = function* (
   trees: ReadonlyMap<string, ReadonlyArray<Item>>,
   root: string,
   path: string,
   maxBytes: number,
-): Result.Result<ReadonlyArray<TreeEntry>, Refusal> => {
+): Parts<Result.Result<ReadonlyArray<TreeEntry>, Refusal>> {
   const entries: TreeEntry[] = []
+  let steps = 0
   let left = maxBytes
-  const walk = (id: string, before: string): Result.Result<void, Refusal> => {
+  const walk = function* (id: string, before: string): Parts<Result.Result<void, Refusal>> {
     for (const { name, id: blob, kind } of trees.get(id) ?? []) {
       const place = before + name
       left -= place.length + ENTRY_BYTES
@@ -75,13 +80,15 @@ export const flatten = (
       if (kind === "unknown" || !staysInside(name)) {
         return refuse("pathRefused", `the commit holds ${JSON.stringify(place.slice(0, 200))}`)
       }
+      if (++steps % PART === 0) yield
       if (kind !== "tree") entries.push({ path: place, blob, mode: kind })
       else {
-        const below = walk(blob, `${place}/`)
+        const below = yield* walk(blob, `${place}/`)
         if (Result.isFailure(below)) return below
       }
     }
     return Result.void
   }
-  return Result.map(walk(root, path === "" ? "" : `${path}/`), () => entries)
+  const walked = yield* walk(root, path === "" ? "" : `${path}/`)
+  return Result.map(walked, () => entries)
 }

@@ -7,7 +7,7 @@ import { undiciUrl, type WebProxy } from "../domain/proxy.ts"
 import type { Identity, Source, Tls } from "./credential.ts"
 import type { Caller } from "./Kube.ts"
 import type { Asked } from "./status.ts"
-import { makeTurnstile, type Turnstile } from "./Turnstile.ts"
+import { type Turnstile, turnstile } from "./Turnstile.ts"
 import { broken, garbage, notLeading } from "./unanswered.ts"
 
 export interface ConnectionOptions {
@@ -177,7 +177,10 @@ export const makeWire = (
   const { maxResponseBytes = 128 * 2 ** 20, mayWrite = () => true, userAgent } = options
   const { origin, pathname } = new URL(server)
   const prefix = pathname.replace(/\/+$/u, "")
-  const take = makeTurnstile()
-  const wire = { userAgent, maxResponseBytes, mayWrite, prefix, origin, proxy, take }
-  return Effect.map(makePools(origin, proxy), (poolOf) => ({ ...wire, poolOf }))
+  const wire = { userAgent, maxResponseBytes, mayWrite, prefix, origin, proxy }
+  return Effect.map(Effect.all([makePools(origin, proxy), turnstile]), ([poolOf, take]) => ({
+    ...wire,
+    poolOf,
+    take,
+  }))
 }

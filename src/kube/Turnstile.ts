@@ -2,24 +2,23 @@
  * Answers that come together are taken for some milliseconds in each turn of the event loop: probes, webhooks and other
  * repositories have their turn between them.
  */
+import { Effect } from "effect"
 
 /** Milliseconds of work in one turn. */
-const SHARE = 8
+const SHARE = 5
 
 export interface Surroundings {
-  /** Milliseconds. */
+  /** Milliseconds that only go forward. */
   readonly now: () => number
   /** Calls it once everybody else had their turn. */
   readonly nextTurn: (next: () => void) => void
 }
 
-const LOOP: Surroundings = { now: () => performance.now(), nextTurn: setImmediate }
-
 /** Does the work now, or in one of the next turns: in the order in which it came. */
 export type Turnstile = (work: () => void) => void
 
 /** As many can wait as requests can be in flight. */
-export const makeTurnstile = ({ now, nextTurn }: Surroundings = LOOP): Turnstile => {
+export const makeTurnstile = ({ now, nextTurn }: Surroundings): Turnstile => {
   let waiting: Array<() => void> = []
   let end: number | undefined
   const begin = (): number => {
@@ -44,3 +43,9 @@ export const makeTurnstile = ({ now, nextTurn }: Surroundings = LOOP): Turnstile
     else waiting.push(work)
   }
 }
+
+/** Of Node's event loop. */
+export const turnstile: Effect.Effect<Turnstile> = Effect.clockWith((clock) => {
+  const now = () => Number(clock.monotonicTimeNanosUnsafe() / 1000n) / 1000
+  return Effect.succeed(makeTurnstile({ now, nextTurn: setImmediate }))
+})

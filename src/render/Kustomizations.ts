@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import { Duration, Effect, Semaphore } from "effect"
 import type { RenderError } from "../domain/errors.ts"
 import type { TreeEntry } from "../domain/source.ts"
+import { inTurns } from "../domain/Turns.ts"
 import { assemble } from "./assemble.ts"
 import { normalPath } from "./files.ts"
 import { type Build, type Built, findProgram, runKustomize } from "./Kustomize.ts"
@@ -197,7 +198,7 @@ export const makeKustomizations = Effect.fnUntraced(function* (
         failures: round.failures,
         warnings: round.warnings.map(({ file, line, text }) => `${file}:${line}: ${text}`),
       }
-      return assemble(selection, [parsed])
+      return yield* inTurns(assemble(selection, [parsed]))
     }),
   }
 })

@@ -93,6 +93,9 @@ export const readAll = <E>(
     return Effect.fail(tooMuch(request, total, maxBytes))
   })
 
+/** Files that are learned between two turns of others. */
+const PART = 500
+
 export const makeParsing = (threads: Threads, options: ParsingOptions): Parsing => {
   const cache = makeCache<Parsed>(options.cacheBytes)
   const keep = (key: string, parsed: Parsed): void => {
@@ -116,9 +119,10 @@ export const makeParsing = (threads: Threads, options: ParsingOptions): Parsing 
     const small = files.filter(isSmall)
     const jobs = small.map((file) => ({ bytes: bytesOf(file), format: file.format }))
     const results = yield* threads.parse(jobs)
-    small.forEach((file, at) => {
+    for (const [at, file] of small.entries()) {
+      if (at % PART === PART - 1) yield* Effect.yieldNow
       learn(file, results[at] as Parsed)
-    })
+    }
   })
 
   return {

@@ -1,6 +1,7 @@
 /** Render's live side: files are parsed on threads, a kustomization is built by kustomize; assembled on the main thread. */
 import { Effect, Layer } from "effect"
 import type { RenderError } from "../domain/errors.ts"
+import { inTurns } from "../domain/Turns.ts"
 import { assemble } from "./assemble.ts"
 import { hasKustomization, select } from "./files.ts"
 import { type KustomizeOptions, makeKustomizations } from "./Kustomizations.ts"
@@ -23,7 +24,8 @@ const make = Effect.fnUntraced(function* (options: RenderPoolOptions) {
         return yield* kustomizations.render(request)
       }
       const selection = select(request.path, request.entries)
-      return assemble(selection, yield* parsing.files(request, selection.files))
+      const parsed = yield* parsing.files(request, selection.files)
+      return yield* inTurns(assemble(selection, parsed))
     }),
   })
 })

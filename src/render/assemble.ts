@@ -1,6 +1,7 @@
 /** What the files hold -> what the tree declares: file names filled in, objects declared twice taken out. */
 import type { Failure } from "../domain/errors.ts"
 import { type DesiredObject, formatRef, type SourcePosition } from "../domain/object.ts"
+import type { Parts } from "../domain/parts.ts"
 import type { Selection } from "./files.ts"
 import { type Parsed, stalled } from "./parsed.ts"
 import type { Rendered } from "./Render.ts"
@@ -19,12 +20,20 @@ const declaredTwice = (copies: ReadonlyArray<DesiredObject>): Failure => {
   )
 }
 
+/** Files between two rests. */
+const PART = 500
+
 /** Everything the selected files declare; `parsed` answers for each of them, in their order. */
-export const assemble = (selection: Selection, parsed: ReadonlyArray<Parsed>): Rendered => {
+export const assemble = function* (
+  selection: Selection,
+  parsed: ReadonlyArray<Parsed>,
+): Parts<Rendered> {
   const failures: Array<Failure> = [...selection.failures]
   const warnings: Array<string> = [...selection.warnings]
   const byKey = new Map<string, Array<DesiredObject>>()
-  selection.files.forEach(({ entry: { path: file } }, at) => {
+  for (const [at, { entry }] of selection.files.entries()) {
+    if (at % PART === PART - 1) yield
+    const file = entry.path
     const part = parsed[at] as Parsed
     for (const failure of part.failures) failures.push({ file, ...failure })
     for (const { line, text } of part.warnings) warnings.push(`${file}:${line}: ${text}`)
@@ -35,7 +44,8 @@ export const assemble = (selection: Selection, parsed: ReadonlyArray<Parsed>): R
       if (copies === undefined) byKey.set(key, [found])
       else copies.push(found)
     }
-  })
+  }
+  yield
   const groups = [...byKey.values()]
   const doubles = groups.filter((copies) => copies.length > 1)
   return {

@@ -11,18 +11,13 @@ import type { SyncOutcome } from "../domain/outcome.ts"
 import { keyOf } from "../domain/repository.ts"
 import { isSameRollback, rollbackOf } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
+import { inTurns } from "../domain/Turns.ts"
 import { Git } from "../git/Git.ts"
 import type { Kube } from "../kube/Kube.ts"
+import { appliedAfter, appliedWhile } from "../plan/after.ts"
 import { refusedIn } from "../plan/claims.ts"
 import { memoryAfter } from "../plan/evidence.ts"
-import {
-  appliedAfter,
-  appliedWhile,
-  idleKeys,
-  makePlan,
-  type Plan,
-  withoutPrune,
-} from "../plan/plan.ts"
+import { idleKeys, type Plan, planning, withoutPrune } from "../plan/plan.ts"
 import { Render } from "../render/Render.ts"
 import { Reporter } from "../report/Reporter.ts"
 import { inRollback } from "./Commits.ts"
@@ -91,14 +86,14 @@ const make = (identityRules: IdentityRules) =>
       const { key, startedAt, repository } = journey
       const { input, placed } = seen
       const { rules, complete: isWhole } = input
-      const plan = makePlan(input, placed)
+      const plan = yield* inTurns(planning(input, placed))
       if (repository.spec.dryRun) return plan
       const said = { wants: plan.claimed, idle: idleKeys(placed), isWhole, startedAt }
       if (!isForeseen(journey))
         claims.declare(rules.owner, { ...said, isFromMirror: isFromMirror(journey.route) })
       if (plan.leaving.length === 0) return plan
       const isKnown = yield* claims.ask(key, plan.leaving, ASKING)
-      return isKnown ? makePlan(input, placed) : withoutPrune(plan)
+      return isKnown ? yield* inTurns(planning(input, placed)) : withoutPrune(plan)
     })
 
     const trackedKinds = ({ repository }: Journey) =>
@@ -121,6 +116,7 @@ const make = (identityRules: IdentityRules) =>
       })
       claims.refused(key, refusedIn(result.changes), startedAt)
       yield* cache.applied.set(key, appliedAfter(plan, result.changes, applied))
+      yield* Effect.yieldNow
       const now = yield* Clock.currentTimeMillis
       yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
       return result
@@ -137,6 +133,7 @@ const make = (identityRules: IdentityRules) =>
       const result = repository.spec.dryRun
         ? { changes: plan.settled, inventoryKinds: yield* trackedKinds(journey) }
         : yield* applyPlan(journey, plan, seen)
+      yield* Effect.yieldNow
       const known = { repository, commit, before, unasked, rollback }
       const outcome = outcomeOf({ ...known, rendered, plan, result })
       const clean = outcome.failures.length === 0 && !isOvertaken(journey)

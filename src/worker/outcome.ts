@@ -6,7 +6,8 @@ import type { SyncOutcome } from "../domain/outcome.ts"
 import type { GitRepository } from "../domain/repository.ts"
 import type { Rollback } from "../domain/rollback.ts"
 import type { Commit } from "../domain/source.ts"
-import { appliedCountOf, delegatedAfter, describePlan, type Plan } from "../plan/plan.ts"
+import { appliedCountOf, delegatedAfter } from "../plan/after.ts"
+import { describePlan, type Plan } from "../plan/plan.ts"
 import type { Rendered } from "../render/Render.ts"
 
 export interface Done {

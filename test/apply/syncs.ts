@@ -13,9 +13,10 @@ import {
   parseGroupKind,
 } from "../../src/domain/object.ts"
 import { type Caller, Kube } from "../../src/kube/Kube.ts"
+import { appliedAfter } from "../../src/plan/after.ts"
 import { NO_EVIDENCE, NO_MEMORY } from "../../src/plan/evidence.ts"
 import type { Owner } from "../../src/plan/live.ts"
-import { appliedAfter, makePlan, type Plan } from "../../src/plan/plan.ts"
+import { makePlan, type Plan } from "../../src/plan/plan.ts"
 import type { Policy } from "../../src/plan/step.ts"
 import { COMMIT, KEY, manifest, POLICY } from "../plan/words.ts"
 

@@ -17,7 +17,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   events: 1000,
   git: 3300,
   health: 750,
-  kube: 2270,
+  kube: 2320,
   metrics: 700,
   plan: 4050,
   render: 2900,

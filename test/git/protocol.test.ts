@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { atOnce } from "../../src/domain/parts.ts"
 import {
   hostAsked,
   parseBatch,
@@ -11,6 +12,7 @@ import {
 
 const A = "a".repeat(40)
 const B = "b".repeat(64)
+const batchIn = (answer: Buffer) => atOnce(parseBatch(answer))
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text))
 
 describe("ls-remote", () => {
@@ -44,7 +46,7 @@ describe("cat-file --batch-command", () => {
         const stream = bodies.map((one, index) =>
           one === null ? bytes(`${id(index)} missing\n`) : object(id(index), one),
         )
-        const parsed = parseBatch(Buffer.concat(stream))
+        const parsed = batchIn(Buffer.concat(stream))
         expect(parsed.isWhole).toBe(true)
         expect(parsed.missing).toEqual(
           bodies.flatMap((one, index) => (one === null ? [id(index)] : [])),
@@ -60,12 +62,12 @@ describe("cat-file --batch-command", () => {
     const stream = Buffer.concat([object(A, bytes("hello")), object(A, bytes("x"))])
     const edges = new Set([0, object(A, bytes("hello")).length, stream.length])
     for (let end = 0; end <= stream.length; end += 1) {
-      expect(parseBatch(stream.subarray(0, end)).isWhole).toBe(edges.has(end))
+      expect(batchIn(stream.subarray(0, end)).isWhole).toBe(edges.has(end))
     }
   })
 
   it("an answer keeps no other answer's memory", () => {
-    const { objects } = parseBatch(Buffer.concat([object(A, bytes("a")), bytes(`${B} missing\n`)]))
+    const { objects } = batchIn(Buffer.concat([object(A, bytes("a")), bytes(`${B} missing\n`)]))
     expect(objects.get(A)?.buffer.byteLength).toBe(1)
   })
 })

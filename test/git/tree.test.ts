@@ -1,9 +1,12 @@
 import { Result } from "effect"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { atOnce } from "../../src/domain/parts.ts"
 import { flatten, type Item, parseTree } from "../../src/git/tree.ts"
 
 const idOf = (index: number): string => String(index).padStart(40, "0")
+
+const itemsIn = (bytes: Uint8Array) => atOnce(parseTree(bytes))
 
 const object = (entries: ReadonlyArray<readonly [mode: string, name: string]>): Uint8Array =>
   Buffer.concat(
@@ -15,7 +18,7 @@ const object = (entries: ReadonlyArray<readonly [mode: string, name: string]>): 
 const item = (name: string, kind: Item["kind"], id = idOf(7)): Item => ({ name, id, kind })
 
 const list = (trees: Record<string, ReadonlyArray<Item>>, path = "", maxBytes = 10_000) =>
-  flatten(new Map(Object.entries(trees)), "root", path, maxBytes)
+  atOnce(flatten(new Map(Object.entries(trees)), "root", path, maxBytes))
 
 describe("a tree object", () => {
   it.each([
@@ -29,7 +32,7 @@ describe("a tree object", () => {
     ["10644", "unknown"],
     ["0", "unknown"],
   ])("mode %s is a %s", (mode, kind) => {
-    expect(parseTree(object([[mode, "a"]]))).toEqual([{ name: "a", id: idOf(0), kind }])
+    expect(itemsIn(object([[mode, "a"]]))).toEqual([{ name: "a", id: idOf(0), kind }])
   })
 
   it("gives any name and id back, whatever bytes the ids hold", () => {
@@ -40,7 +43,7 @@ describe("a tree object", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(name, id), { maxLength: 8 }), (pairs) => {
         const bytes = pairs.flatMap(([text, raw]) => [Buffer.from(`100644 ${text}\0`), raw])
-        expect(parseTree(Buffer.concat(bytes))).toEqual(
+        expect(itemsIn(Buffer.concat(bytes))).toEqual(
           pairs.map(([text, raw]) => item(text, "file", Buffer.from(raw).toString("hex"))),
         )
       }),
@@ -55,12 +58,12 @@ describe("a tree object", () => {
     ])
     for (let end = 0; end <= whole.length; end += 1) {
       const isEdge = end === 0 || end === one.length || end === whole.length
-      expect(parseTree(whole.subarray(0, end)) !== undefined).toBe(isEdge)
+      expect(itemsIn(whole.subarray(0, end)) !== undefined).toBe(isEdge)
     }
-    expect(parseTree(Buffer.from("tree of lies\0and twenty bytes more.."))).toBeUndefined()
+    expect(itemsIn(Buffer.from("tree of lies\0and twenty bytes more.."))).toBeUndefined()
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        parseTree(bytes)
+        itemsIn(bytes)
       }),
     )
   })

@@ -1,5 +1,6 @@
 // Render without threads and limits: the same rules, on the caller's own thread.
 import { Effect, Layer } from "effect"
+import { atOnce } from "../../src/domain/parts.ts"
 import { assemble } from "../../src/render/assemble.ts"
 import { select } from "../../src/render/files.ts"
 import { Render, type RenderRequest } from "../../src/render/Render.ts"
@@ -16,10 +17,12 @@ export const layer: Layer.Layer<Render> = Layer.succeed(
         ? Effect.succeed(none)
         : request.read(blobs)
       return Effect.map(read, (bytes) =>
-        assemble(
-          selection,
-          selection.files.map(({ entry, format }) =>
-            parseFile(bytes.get(entry.blob) as Uint8Array, format),
+        atOnce(
+          assemble(
+            selection,
+            selection.files.map(({ entry, format }) =>
+              parseFile(bytes.get(entry.blob) as Uint8Array, format),
+            ),
           ),
         ),
       )

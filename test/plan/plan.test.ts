@@ -1,15 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Action } from "../../src/domain/change.ts"
 import { formatRef } from "../../src/domain/object.ts"
+import { appliedAfter } from "../../src/plan/after.ts"
 import { placeAll } from "../../src/plan/placement.ts"
-import {
-  appliedAfter,
-  describePlan,
-  idleKeys,
-  makePlan,
-  type Plan,
-  type PlanInput,
-} from "../../src/plan/plan.ts"
+import { describePlan, idleKeys, makePlan, type Plan, type PlanInput } from "../../src/plan/plan.ts"
 import type { Policy } from "../../src/plan/step.ts"
 import {
   COMMIT,

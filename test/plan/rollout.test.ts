@@ -9,21 +9,12 @@ import {
   type KubeObject,
   type ObjectMeta,
 } from "../../src/domain/object.ts"
+import { appliedAfter, appliedCountOf, delegatedAfter, releasedBy } from "../../src/plan/after.ts"
 import { NO_EVIDENCE } from "../../src/plan/evidence.ts"
 import { asGuest, asLent, giveBack, lentObject, otherGiver } from "../../src/plan/lent.ts"
 import type { LiveObject } from "../../src/plan/live.ts"
 import { placeAll } from "../../src/plan/placement.ts"
-import {
-  appliedAfter,
-  appliedCountOf,
-  delegatedAfter,
-  describePlan,
-  idleKeys,
-  makePlan,
-  type Plan,
-  type PlanInput,
-  releasedBy,
-} from "../../src/plan/plan.ts"
+import { describePlan, idleKeys, makePlan, type Plan, type PlanInput } from "../../src/plan/plan.ts"
 import { delegate, rolloutOf } from "../../src/plan/rollout.ts"
 import type { Policy } from "../../src/plan/step.ts"
 import { desired, hash, input, lines, live, OTHER, rules, US } from "./words.ts"

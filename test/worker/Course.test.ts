@@ -1,6 +1,6 @@
 // Which commit a sync works on while the newest one cannot be had, may not be applied yet, or was applied in part.
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Result } from "effect"
+import { Deferred, Effect, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
 import { Claims } from "../../src/cache/Claims.ts"
@@ -267,6 +267,10 @@ describe("while a newer commit waits for a dependency", () => {
   })
 })
 
+/** Says that it was asked, and never answers. */
+const stuck = (asked: Deferred.Deferred<void>) =>
+  Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
+
 describe("a commit whose sync ran out of time", () => {
   it.effect(
     "while it deleted: what is gone is its doing, and comes back with the one before",
@@ -279,10 +283,12 @@ describe("a commit whose sync ran out of time", () => {
         const repository = { ...all.repository, status: { ...synced, lastSyncedGeneration: 1 } }
         git.commit({ "a.yaml": null, "b.yaml": null, "c.yaml": configMap("c") })
         let isSlow = true
+        const asked = Deferred.makeUnsafe<void>()
         kube.intercept(({ verb, name }) =>
-          isSlow && verb === "delete" && name?.name === "b" ? Effect.never : Effect.void,
+          isSlow && verb === "delete" && name?.name === "b" ? stuck(asked) : Effect.void,
         )
         const running = yield* Effect.forkChild(sync(repository, "webhook"))
+        yield* Deferred.await(asked)
         yield* TestClock.adjust("30 seconds")
         assert.deepStrictEqual(told(yield* Fiber.join(running)), ["NOPEA-C005"])
         isSlow = false
@@ -303,10 +309,12 @@ describe("a commit whose sync ran out of time", () => {
       const { git, kube, repository, dataOf } = yield* given(world, { timeout: "30s" })
       git.commit({ "a.yaml": configMap("a", "y"), "b.yaml": configMap("b", "y") })
       let isSlow = true
+      const asked = Deferred.makeUnsafe<void>()
       kube.intercept(({ verb, name }) =>
-        isSlow && verb === "apply" && name?.name === "b" ? Effect.never : Effect.void,
+        isSlow && verb === "apply" && name?.name === "b" ? stuck(asked) : Effect.void,
       )
       const running = yield* Effect.forkChild(sync(repository, "webhook"))
+      yield* Deferred.await(asked)
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(told(yield* Fiber.join(running)), ["NOPEA-C005"])
       assert.deepStrictEqual([dataOf("a"), dataOf("b")], ["y", "x"])
