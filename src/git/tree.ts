@@ -61,7 +61,8 @@ const refuse = (fault: Refusal["fault"], reason: string) => Result.fail<Refusal>
 
 /**
  * Everything below `root` in git's own order, the bytes of the path. `trees` has every tree below it. A few
- * trees that hold one another many times make a listing without end: so it has a limit.
+ * trees that hold one another many times make a listing without end, or folders deeper than any stack: so it has a
+ * limit, and a stack of its own.
  */
 export const flatten = function* (
   trees: ReadonlyMap<string, ReadonlyArray<Item>>,
@@ -70,25 +71,28 @@ export const flatten = function* (
   maxBytes: number,
 ): Parts<Result.Result<ReadonlyArray<TreeEntry>, Refusal>> {
   const entries: TreeEntry[] = []
-  let steps = 0
+  /** Folders that are being listed: what is left of each, and the path of what it holds. */
+  const open: Array<{ readonly items: Iterator<Item>; readonly before: string }> = []
+  const enter = (id: string, before: string) =>
+    open.push({ items: (trees.get(id) ?? []).values(), before })
   let left = maxBytes
-  const walk = function* (id: string, before: string): Parts<Result.Result<void, Refusal>> {
-    for (const { name, id: blob, kind } of trees.get(id) ?? []) {
-      const place = before + name
-      left -= place.length + ENTRY_BYTES
-      if (left < 0) return refuse("pathTooLarge", `its listing is larger than ${maxBytes} bytes`)
-      if (kind === "unknown" || !staysInside(name)) {
-        return refuse("pathRefused", `the commit holds ${JSON.stringify(place.slice(0, 200))}`)
-      }
-      if (++steps % PART === 0) yield
-      if (kind !== "tree") entries.push({ path: place, blob, mode: kind })
-      else {
-        const below = yield* walk(blob, `${place}/`)
-        if (Result.isFailure(below)) return below
-      }
+  enter(root, path === "" ? "" : `${path}/`)
+  for (let steps = 1; ; steps++) {
+    const folder = open.at(-1)
+    if (folder === undefined) return Result.succeed(entries)
+    if (steps % PART === 0) yield
+    const { done, value: item } = folder.items.next()
+    if (done === true) {
+      open.pop()
+      continue
     }
-    return Result.void
+    const { name, id, kind } = item
+    const place = folder.before + name
+    left -= place.length + ENTRY_BYTES
+    if (left < 0) return refuse("pathTooLarge", `its listing is larger than ${maxBytes} bytes`)
+    if (kind === "unknown" || !staysInside(name))
+      return refuse("pathRefused", `the commit holds ${JSON.stringify(place.slice(0, 200))}`)
+    if (kind === "tree") enter(id, `${place}/`)
+    else entries.push({ path: place, blob: id, mode: kind })
   }
-  const walked = yield* walk(root, path === "" ? "" : `${path}/`)
-  return Result.map(walked, () => entries)
 }

@@ -118,6 +118,22 @@ describe("a listing", () => {
     )
   })
 
+  it("of trees that hold one another deeper than any stack is made, or ends at its limit", () => {
+    const depth = 5000
+    const chain = Array.from({ length: depth }, (_, level): [string, ReadonlyArray<Item>] => [
+      `t${level}`,
+      [item("d", "tree", `t${level + 1}`)],
+    ])
+    const trees = Object.fromEntries([...chain, [`t${depth}`, [item("file", "file")]]])
+    const all = { ...trees, root: chain.map(([id]) => item(id, "tree", id)) }
+    expect(list(all, "", 2 ** 24)).toEqual(
+      Result.fail(expect.objectContaining({ fault: "pathTooLarge" })),
+    )
+    expect(
+      Result.getOrThrow(list({ ...trees, root: [item("d", "tree", "t0")] }, "", 2 ** 26)),
+    ).toHaveLength(1)
+  })
+
   it("of names as deep as git goes is made", () => {
     const trees = Object.fromEntries(
       Array.from({ length: 2048 }, (_, level) => [
