@@ -115,10 +115,13 @@ const make = (identityRules: IdentityRules) =>
         announce: (kinds) => reporter.announceKinds(repository, kinds),
       })
       claims.refused(key, refusedIn(result.changes), startedAt)
-      yield* cache.applied.set(key, appliedAfter(plan, result.changes, applied))
-      yield* Effect.yieldNow
-      const now = yield* Clock.currentTimeMillis
-      yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
+      // Both, whoever interrupts: a heal that is forgotten while its object is known tells of no opponent.
+      yield* Effect.gen(function* () {
+        yield* cache.applied.set(key, appliedAfter(plan, result.changes, applied))
+        yield* Effect.yieldNow
+        const now = yield* Clock.currentTimeMillis
+        yield* cache.drift.set(key, memoryAfter(plan.rules.memory, result.changes, now, plan))
+      }).pipe(Effect.uninterruptible)
       return result
     })
 

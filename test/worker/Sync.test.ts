@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Result } from "effect"
+import { Effect, Exit, Fiber, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Cache } from "../../src/cache/Cache.ts"
 import { Claims } from "../../src/cache/Claims.ts"
@@ -246,6 +246,34 @@ describe("a sync", () => {
       const { stand } = claims.others("apps/other")
       const stands = ["a", "b"].map((name) => stand(repository.metadata, `/ConfigMap/apps/${name}`))
       assert.deepStrictEqual(stands, ["released", "wanted"])
+    }).pipe(Effect.provide(world.layer))
+  })
+
+  it.effect("that is cut short once it has applied remembers what it healed", () => {
+    const world = syncs()
+    return Effect.gen(function* () {
+      const { git, kube, repository } = yield* given(world, "cut")
+      git.commit({ "a.yaml": configMap("a") })
+      yield* sync(repository, "startup")
+      kube.remove(CONFIG_MAP, { namespace: "apps", name: "a" })
+      yield* TestClock.adjust("1 hour")
+      const cache = yield* Cache
+      const { set } = cache.applied
+      let cut = (): void => {}
+      const applied = {
+        ...cache.applied,
+        set: (key: string, keys: ReadonlyMap<string, string>) =>
+          Effect.andThen(
+            set(key, keys),
+            Effect.sync(() => find(kube, "a") && queueMicrotask(cut)),
+          ),
+      }
+      Object.assign(cache, { applied })
+      const running = yield* Effect.forkChild(sync(repository, "drift"))
+      cut = () => running.interruptUnsafe()
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(running)))
+      const memory = yield* cache.drift.get("apps/cut")
+      assert.deepStrictEqual([...(memory?.heals.keys() ?? [])], ["/ConfigMap/apps/a"])
     }).pipe(Effect.provide(world.layer))
   })
 
