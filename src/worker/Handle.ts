@@ -92,8 +92,9 @@ export class WorkerHandle {
     else this.#put({ trigger, replies })
   }
 
-  /** The echo is a request like any other from now on. */
+  /** The echo is a request like any other from now on; while a webhook waits it is not: that may tell of a newer commit. */
   hear(): void {
+    if (this.#slots.has("webhook")) return
     const echo = this.#echo
     this.#echo = undefined
     if (echo !== undefined) this.#put(echo)

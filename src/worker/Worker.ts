@@ -18,7 +18,7 @@ import { type Timers, tick, wakeAfter } from "./timers.ts"
 const SLOW = Duration.seconds(1)
 /**
  * How long after a sync, in milliseconds, a webhook waits that tells of no other commit: a flood of deliveries
- * must not become a flood of questions to the Git server.
+ * must not become a flood of questions to the Git server. Syncs that run meanwhile make no echo wait longer.
  */
 const CALM = 1000
 
@@ -90,7 +90,7 @@ const make = Effect.fnUntraced(function* (handle: WorkerHandle) {
       )
     const now = yield* elapsedMillis
     const random = yield* Random.next
-    calmUntil = now + CALM
+    if (!handle.hasEcho) calmUntil = now + CALM
     timers = wakeAfter(timers, outcome, yield* Clock.currentTimeMillis)
     const { retryIn } = advance({ type: "finished", trigger: trigger.kind, outcome, now, random })
     const retry = retryIn === undefined ? {} : { retryIn }

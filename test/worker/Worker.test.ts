@@ -156,6 +156,45 @@ describe("a worker's mailbox", () => {
     ),
   )
 
+  it.effect("an echo waits a second at most, also where other syncs run one after another", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        yield* s.start(quiet("a"))
+        yield* settle
+        const begun = a.of(A)[0]?.at ?? 0
+        yield* pushed(s, sha)
+        for (let at = 0; at < 12; at++) {
+          yield* s.send(A, { kind: "drift" })
+          yield* TestClock.adjust("250 millis")
+        }
+        const heard = a.of(A).filter(({ trigger }) => trigger === "webhook")
+        assert.deepStrictEqual(
+          heard.map(({ at }) => at - begun),
+          [1000],
+        )
+      }),
+    ),
+  )
+
+  it.effect("an echo that is due leaves a webhook that waits its commit", () =>
+    world((a, s) =>
+      Effect.gen(function* () {
+        a.script.set(A, lasting("2 seconds"))
+        yield* s.start(quiet("a"))
+        yield* TestClock.adjust("2 seconds")
+        yield* pushed(s, sha)
+        yield* s.send(A, { kind: "drift" })
+        yield* TestClock.adjust("1 second")
+        yield* pushed(s, "b".repeat(40))
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(
+          a.of(A).map(({ trigger, commit }) => `${trigger} ${commit?.[0] ?? ""}`),
+          ["startup ", "drift ", "webhook b", `webhook ${sha[0]}`],
+        )
+      }),
+    ),
+  )
+
   it.effect("a webhook of a commit that was not applied whole is served at once, each time", () =>
     world((a, s) =>
       Effect.gen(function* () {
