@@ -21,16 +21,18 @@ export type Dispatch = (
 const textOf = (route: Route): string =>
   route.kind === "provider" ? route.provider : `${route.namespace ?? ""}/${route.name}`
 
-/** Clone URLs of proven senders that are kept with their keys. */
-const MAX_KEYS = 1000
+/** Clone URLs that are kept with their keys: of specs, and of proven senders. */
+const MAX_KEYS = { specs: 20_000, told: 1000 }
 
-const makeKeys = (): typeof cloneKey => {
-  const keys = new Map<string, string | undefined>()
+/** What names no place is not kept: it may be of any length. */
+const makeKeys = (most: number): typeof cloneKey => {
+  const keys = new Map<string, string>()
   return (url) => {
-    if (keys.has(url)) return keys.get(url)
-    if (keys.size >= MAX_KEYS) keys.clear()
+    const known = keys.get(url)
+    if (known !== undefined) return known
     const key = cloneKey(url)
-    keys.set(url, key)
+    if (keys.size >= most) keys.clear()
+    if (key !== undefined) keys.set(url, key)
     return key
   }
 }
@@ -38,7 +40,8 @@ const makeKeys = (): typeof cloneKey => {
 /** Remembers for as long as it lives. */
 export const makeDispatch = (supervisor: Supervisor["Service"]): Dispatch => {
   const memory = makeMemory()
-  const keyOfUrl = makeKeys()
+  const keyOfSpec = makeKeys(MAX_KEYS.specs)
+  const keyOfUrl = makeKeys(MAX_KEYS.told)
   /** The last commit that the log told of, as long as the spec is the same. */
   const told = new WeakMap<GitRepository, string>()
   const known: { all: ReadonlyArray<GitRepository>; places: Places } = {
@@ -47,7 +50,7 @@ export const makeDispatch = (supervisor: Supervisor["Service"]): Dispatch => {
   }
 
   const placesIn = (all: ReadonlyArray<GitRepository>): Places => {
-    if (known.all !== all) Object.assign(known, { all, places: placesOf(all) })
+    if (known.all !== all) Object.assign(known, { all, places: placesOf(all, keyOfSpec) })
     return known.places
   }
 
@@ -84,7 +87,7 @@ export const makeDispatch = (supervisor: Supervisor["Service"]): Dispatch => {
     const places =
       repository === undefined
         ? Effect.map(supervisor.list, placesIn)
-        : Effect.succeed(placesOf([repository]))
+        : Effect.succeed(placesOf([repository], keyOfSpec))
     return Effect.flatMap(places, (there) => {
       const { known, concerned } = matchPush(push, there, keyOfUrl)
       if (known === 0) return Effect.succeed(REFUSALS.unmatched)

@@ -34,10 +34,11 @@ const followed = (
 /** Repositories by the place that their URL names. */
 export type Places = ReadonlyMap<string, ReadonlyArray<GitRepository>>
 
-export const placesOf = (repositories: ReadonlyArray<GitRepository>): Places => {
+/** `keyOf`: `cloneKey`, as it may be kept. */
+export const placesOf = (repositories: ReadonlyArray<GitRepository>, keyOf = cloneKey): Places => {
   const places = new Map<string, Array<GitRepository>>()
   for (const repository of repositories) {
-    const place = cloneKey(repository.spec.url)
+    const place = keyOf(repository.spec.url)
     if (place === undefined) continue
     const there = places.get(place)
     if (there === undefined) places.set(place, [repository])
@@ -46,7 +47,7 @@ export const placesOf = (repositories: ReadonlyArray<GitRepository>): Places => 
   return places
 }
 
-/** Of two changes of one ref the later counts. `keyOf`: `cloneKey`, as it may be kept. */
+/** Of two changes of one ref the later counts. */
 export const matchPush = (push: Push, places: Places, keyOf = cloneKey): Match => {
   const told = new Set<string>()
   for (const url of push.urls) told.add(keyOf(url) ?? "")
