@@ -2,6 +2,7 @@
 import { type Change, type ChangeSet, isAsGitSays } from "../domain/change.ts"
 import { formatRef, type ObjectKey } from "../domain/object.ts"
 import type { Delegated } from "../domain/status.ts"
+import { BREAK_GLASS } from "./failures.ts"
 import { isIncomplete, type Plan } from "./plan.ts"
 
 /**
@@ -53,10 +54,10 @@ export const releasedBy = ({ delegated, formerly, rules, wanted }: Plan): Delega
   return wanted.has(formerly.rollout) && formerly.inGit ? undefined : formerly
 }
 
-/** Whether people keep us off the Rollout that is to be given back. */
+/** Whether people keep us off the Rollout that is to be given back; drift that a policy leaves in it does not. */
 export const isReleaseHeld = (plan: Plan, changes: ChangeSet): boolean => {
   const rollout = releasedBy(plan)?.rollout
-  const isKept = ({ action }: Change) => action === "held" || action === "skipped"
+  const isKept = ({ action, note }: Change) => action === "skipped" || note?.code === BREAK_GLASS
   return changes.some((change) => isKept(change) && formatRef(change.ref) === rollout)
 }
 

@@ -144,8 +144,9 @@ export const pruneProtected = (subject: Subject): Failure =>
     "annotate the live object with nopea.io/prune: enabled, or delete it yourself",
   )
 
+export const BREAK_GLASS = "NOPEA-A053"
 export const brokenGlass = (subject: Subject, until: string, reason: string | undefined): Failure =>
-  build("NOPEA-A053", "wait")(
+  build(BREAK_GLASS, "wait")(
     subject,
     `nopea.io/suspend-heal (${until}) is set on the live object${reason === undefined ? "" : `: ${reason}`}`,
     "remove the annotation from the live object when the work is done",

@@ -11,6 +11,7 @@ import {
 } from "../../src/domain/object.ts"
 import { appliedAfter, appliedCountOf, delegatedAfter, releasedBy } from "../../src/plan/after.ts"
 import { NO_EVIDENCE } from "../../src/plan/evidence.ts"
+import { brokenGlass, notHealed } from "../../src/plan/failures.ts"
 import { asGuest, asLent, giveBack, lentObject, otherGiver } from "../../src/plan/lent.ts"
 import type { LiveObject } from "../../src/plan/live.ts"
 import { placeAll } from "../../src/plan/placement.ts"
@@ -540,8 +541,13 @@ describe("what is counted and remembered", () => {
     assert.deepEqual(delegatedAfter(off, held), WAS)
     const ref = rolloutOf(WAS)
     assert.isDefined(ref)
-    const glass = [...done(off), { ref, action: "held" } as const]
+    const note = brokenGlass({ ref }, "removed", undefined)
+    const glass = [...done(off), { ref, action: "held", note } as const]
     assert.deepEqual(delegatedAfter(off, glass), WAS, "break-glass on the Rollout")
+    const left = notHealed({ ref }, "spec.replicas", [])
+    const drifted = planned([deployment(), rollout()], [], ON, { formerly: WAS })
+    const found = [{ ref, action: "held", note: left } as const]
+    assert.deepEqual(delegatedAfter(drifted, found), IN_GIT, "drift that is left in it")
     const failing = planned([config], [], ON, { formerly: WAS })
     assert.deepEqual(delegatedAfter(failing, done(failing)), WAS)
   })
