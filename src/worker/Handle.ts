@@ -92,12 +92,16 @@ export class WorkerHandle {
     else this.#put({ trigger, replies })
   }
 
-  /** The echo is a request like any other from now on; while a webhook waits it is not: that may tell of a newer commit. */
+  /**
+   * The echo is a request like any other from now on; while a webhook waits it is not: that may tell of a newer commit.
+   * Of a commit that another one followed it says nothing any more: nobody waits for a server to show it.
+   */
   hear(): void {
-    if (this.#slots.has("webhook")) return
-    const echo = this.#echo
+    const echo = this.#slots.has("webhook") ? undefined : this.#echo
+    if (echo === undefined) return
     this.#echo = undefined
-    if (echo !== undefined) this.#put(echo)
+    const { commit, ...trigger } = echo.trigger
+    this.#put(commit === this.#applied ? echo : { ...echo, trigger })
   }
 
   /** While nothing runs or waits: what comes meanwhile may be of a commit that the running sync does not see. */

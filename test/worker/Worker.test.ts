@@ -143,14 +143,17 @@ describe("a worker's mailbox", () => {
         yield* settle
         yield* pushed(s, sha)
         yield* settle
-        yield* pushed(s, "b".repeat(40))
+        const commit = { ...outcome().commit, sha: "b".repeat(40) }
+        a.script.set(A, () => Effect.succeed(outcome({ commit })))
+        yield* pushed(s, commit.sha)
         yield* settle
         assert.deepStrictEqual(triggers(a), ["startup", "webhook"])
         assert.strictEqual(a.of(A)[1]?.commit, "b".repeat(40))
         yield* TestClock.adjust("1 second")
         assert.deepStrictEqual(
           a.of(A).map(({ commit }) => commit),
-          [undefined, "b".repeat(40), sha],
+          [undefined, "b".repeat(40), undefined],
+          "the echo would wait for a head that another commit followed",
         )
       }),
     ),
