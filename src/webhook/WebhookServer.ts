@@ -73,7 +73,8 @@ const webhook = ({ webhookMaxBytes: full, door }: ListenOptions, bodies: Bodies)
       const visit = room.enter(incoming.request.socket.remoteAddress ?? "")
       if (visit === undefined) return Effect.succeed<Answer>(REFUSALS.busy)
       const body = bodies.read(incoming, visit)
-      return Effect.ensuring(accept(incoming, body, door), Effect.sync(visit.leave))
+      const accepted = Effect.suspend(() => accept(incoming, body, door))
+      return Effect.ensuring(accepted, Effect.sync(visit.leave))
     }).pipe(
       Effect.flatMap((answer) => {
         const reply = Effect.succeed(replyOf(answer))

@@ -23,7 +23,7 @@ const FOLDER_LINES: Readonly<Record<string, number>> = {
   render: 2900,
   report: 2340,
   supervisor: 400,
-  webhook: 1470,
+  webhook: 1480,
   worker: 2650,
 }
 
@@ -56,7 +56,7 @@ export const shapeRules: ReadonlyArray<Rule> = [
         return lines <= limit ? [] : [`src/${folder}: ${lines} lines, more than ${limit}`]
       }),
     bad: [
-      [{ "src/webhook/x.ts": repeated("//", 1471) }, /src\/webhook: 1471 lines, more than 1470/],
+      [{ "src/webhook/x.ts": repeated("//", 1481) }, /src\/webhook: 1481 lines, more than 1480/],
       [{ "src/novel/x.ts": "//" }, /src\/novel: 1 lines, more than 0/],
     ],
     good: [{ "src/webhook/x.ts": repeated("//", 1350), "src/cli/x.ts": "//" }],
