@@ -21,6 +21,8 @@ export interface Running {
 /** What people and providers wait for: it ends the pause after a crash early. */
 const URGENT: ReadonlySet<TriggerKind> = new Set(["webhook", "syncNow", "specChanged"])
 
+const hasUrgent = (slots: Slots<Reply>): boolean => [...URGENT].some((kind) => slots.has(kind))
+
 const appliedBy = (exit: Exit.Exit<Answer>): string | undefined => {
   const outcome = Exit.isSuccess(exit) ? Result.getOrUndefined(exit.value) : undefined
   const isWhole = outcome?.failures.length === 0 && outcome.unasked === undefined
@@ -114,10 +116,8 @@ export class WorkerHandle {
   #demote(): void {
     const waiting = this.#slots.get("webhook")
     if (waiting === undefined || this.#applied === undefined || this.#told !== this.#applied) return
-    const rest = new Map(this.#slots)
-    rest.delete("webhook")
-    this.#slots = rest
-    if (![...URGENT].some((kind) => rest.has(kind))) this.#urgent.closeUnsafe()
+    this.#slots = new Map([...this.#slots].filter(([kind]) => kind !== "webhook"))
+    if (!hasUrgent(this.#slots)) this.#urgent.closeUnsafe()
     this.#keep(waiting)
   }
 
@@ -153,7 +153,7 @@ export class WorkerHandle {
     }
     this.#slots = taken.rest
     if (taken.rest.size === 0) this.#waiting.closeUnsafe()
-    if (![...URGENT].some((kind) => taken.rest.has(kind))) this.#urgent.closeUnsafe()
+    if (!hasUrgent(taken.rest)) this.#urgent.closeUnsafe()
     this.#idle.closeUnsafe()
     this.#served = taken.request
     return taken.request

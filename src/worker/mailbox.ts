@@ -72,8 +72,8 @@ export const hasRoom = <R>(slots: Slots<R>, kind: TriggerKind): boolean =>
 export const offer = <R>(slots: Slots<R>, request: Request<R>): Slots<R> => {
   const { kind } = request.trigger
   const waiting = slots.get(kind)
-  if (waiting !== undefined && addsNothing(waiting, request)) return slots
   const merged = waiting === undefined ? request : coalesce(waiting, request)
+  if (merged === waiting) return slots
   return new Map(slots).set(kind, { ...merged, overtaken: waiting?.overtaken ?? 0 })
 }
 

@@ -72,6 +72,13 @@ const given = async (
         failures?.some((one: Json) => one.code === code),
       ),
     live: () => here.api.get(rolloutKey(here, name)),
+    /** Break-glass on the live Rollout; `null` takes it away. */
+    suspendHeal: (value: string | null) =>
+      here.api.patch(
+        rolloutKey(here, name),
+        { metadata: { annotations: { "nopea.io/suspend-heal": value } } },
+        { fieldManager: "kubectl-annotate" },
+      ),
     deployment: () => here.api.get(deploymentKey(here.namespace, name)),
     rolloutIs: (until: string, holds: (live: Json) => boolean) =>
       here.api.waitFor(rolloutKey(here, name), (live) => live !== undefined && holds(live), {
@@ -376,18 +383,12 @@ describe("a Rollout that is not in Git", () => {
     await createRollout(here, "glass")
     const one = await given("glass", { "app.yaml": app("glass") })
     await one.synced()
-    const annotate = (value: string | null) =>
-      here.api.patch(
-        rolloutKey(here, "glass"),
-        { metadata: { annotations: { "nopea.io/suspend-heal": value } } },
-        { fieldManager: "kubectl-annotate" },
-      )
-    await annotate("true")
+    await one.suspendHeal("true")
     await one.push({ "app.yaml": app("glass", "app:2") })
     const held = await one.status("holds it", ({ suspendedCount }) => suspendedCount === 1)
     assert.strictEqual(imageIn(await one.live()), APP_1)
     assert.deepInclude(held, { appliedCount: 0, resourceCount: 1 })
-    await annotate(null)
+    await one.suspendHeal(null)
     await one.look()
     assert.strictEqual(imageIn(await one.live()), APP_2)
   })
@@ -506,13 +507,7 @@ describe("on and off", () => {
     await createRollout(here, "kept")
     const one = await given("kept", { "app.yaml": app("kept") })
     await one.synced()
-    const annotate = (value: string | null) =>
-      here.api.patch(
-        rolloutKey(here, "kept"),
-        { metadata: { annotations: { "nopea.io/suspend-heal": value } } },
-        { fieldManager: "kubectl-annotate" },
-      )
-    await annotate("true")
+    await one.suspendHeal("true")
     const since = await markAudit()
     await one.set({ rolloutRef: null })
     const held = await one.status("holds it", (s) => s.suspendedCount === 1 && s.appliedCount === 1)
@@ -520,7 +515,7 @@ describe("on and off", () => {
     assert.deepEqual((await writesTo("kept", since)).writes, [])
     assert.include(managersOf(await one.live()), "nopea-rollout")
     assert.strictEqual(imageIn(await one.deployment()), APP_1)
-    await annotate(null)
+    await one.suspendHeal(null)
     const after = await one.look()
     assert.isUndefined(after.delegated)
     const live = await one.live()
